@@ -1,0 +1,1297 @@
+"""The specification of gym_monitor, as tests: real files, real processes, the real ffmpeg where there is one.
+
+Run with `python -m pytest`. What needs ffmpeg, numpy, Pillow, gymnasium or another package is skipped where it is
+missing, with a reason that says what to install.
+"""
+import collections
+import csv
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+
+import pytest
+
+import gym_monitor
+from gym_monitor import (
+    DependencyNotInstalled,
+    Error,
+    InvalidFrame,
+    Monitor,
+    ResetNeeded,
+    StatsRecorder,
+    VideoRecorder,
+    capped_cubic_video_schedule,
+    clear_monitor_files,
+    detect_monitor_files,
+    detect_training_manifests,
+    disable_videos,
+    load_results,
+)
+
+needs_ffmpeg = pytest.mark.skipif(not (shutil.which("ffmpeg") and shutil.which("ffprobe")),
+                                  reason="needs ffmpeg and ffprobe: apt-get install ffmpeg")
+MODULE = os.path.abspath(gym_monitor.__file__)
+RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Tiny environments and helpers, for all tests
+# ---------------------------------------------------------------------------------------------------------------------
+
+class Walk:
+    """Episodes of a fixed length; the reward of a step is its number. Five values a step, as in gymnasium."""
+
+    def __init__(self, length=3, info=None):
+        self.length, self.info, self.steps, self.closed = length, info or {}, 0, 0
+
+    def reset(self, **kwargs):
+        self.steps, self.options = 0, kwargs
+        return "first", {}
+
+    def step(self, action):
+        self.steps += 1
+        return self.steps, float(self.steps), self.steps == self.length, False, dict(self.info)
+
+    def close(self):
+        self.closed += 1
+
+
+class OldWalk(Walk):
+    """The same with four values a step, as in gym."""
+
+    def reset(self):
+        self.steps = 0
+        return "first"
+
+    def step(self, action):
+        observation, reward, terminated, truncated, info = super().step(action)
+        return observation, int(reward), terminated or truncated, info
+
+
+class Picture(Walk):
+    """One that draws: a white square moves over a dark ground, a step at a time."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 25}
+    render_mode = "rgb_array"
+    height, width, channels = 32, 48, 3
+
+    def render(self):
+        return frame(self.height, self.width, self.channels, lambda row, column: (
+            (255,) * 4 if 4 <= row < 12 and 0 <= column - 2 * self.steps < 8 else (20, 30, 40, 255)))
+
+
+class OldPicture(Picture):
+    """In gym's old form: the mode is an argument of `render`."""
+
+    metadata = {"render.modes": ["human", "rgb_array"], "video.frames_per_second": 12}
+    render_mode = property()  # there is none
+
+    def render(self, mode="human"):
+        assert mode == "rgb_array"
+        return super().render()
+
+
+class Text(Walk):
+    metadata = {"render_modes": ["ansi"], "render_fps": 4}
+    render_mode = "ansi"
+
+    def render(self):
+        return f"step {self.steps}\n\x1b[41mhere\x1b[0m\n"
+
+
+class Autoreset(Walk):
+    """The step that ends an episode begins the next one."""
+
+    metadata = {"semantics.autoreset": True}
+
+    def step(self, action):
+        result = super().step(action)
+        if result[2]:
+            self.steps = 0
+        return result
+
+
+def frame(height, width, channels, colour):
+    """A frame as the standard library has it: a memoryview of three dimensions."""
+    pixels = bytes(value for row in range(height) for column in range(width)
+                   for value in tuple(colour(row, column))[:channels])
+    return memoryview(pixels).cast("B", [height, width, channels])
+
+
+def play(env, episodes=1):
+    """Play whole episodes."""
+    for _ in range(episodes):
+        env.reset()
+        done = False
+        while not done:
+            result = env.step(0)
+            done = any(result[2:-1])
+
+
+def files(directory, ending=""):
+    return sorted(name for name in os.listdir(str(directory)) if name.endswith(ending))
+
+
+def read_json(directory, ending):
+    name, = files(directory, ending)
+    with open(os.path.join(str(directory), name)) as file:
+        return json.load(file)
+
+
+def journal_rows(directory):
+    name, = files(directory, ".monitor.csv")
+    with open(os.path.join(str(directory), name), newline="") as file:
+        header = json.loads(file.readline()[1:])
+        return header, list(csv.DictReader(file))
+
+
+def probe(path):
+    """What ffprobe says of a video: a dictionary, `frames` counted."""
+    out = subprocess.check_output(["ffprobe", "-v", "error", "-count_frames", "-select_streams", "v", "-of", "json",
+                                   "-show_streams", "-show_format", str(path)])
+    found = json.loads(out.decode())
+    return dict(found["streams"][0], format=found["format"], frames=int(found["streams"][0]["nb_read_frames"]))
+
+
+def decode(path, index, size):
+    """The pixels of one frame of a video, as rows of (r, g, b)."""
+    width, height = size
+    raw = subprocess.check_output(["ffmpeg", "-v", "error", "-i", str(path), "-vf", f"select=eq(n\\,{index})",
+                                   "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"])
+    assert len(raw) == 3 * width * height
+    return [[tuple(raw[3 * (row * width + column):][:3]) for column in range(width)] for row in range(height)]
+
+
+def png_frames(path):
+    """The frames of an animated PNG with their delays in seconds, decoded here by the letter of the standard."""
+    with open(str(path), "rb") as file:
+        data = file.read()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    chunks, at = [], 8
+    while at < len(data):
+        length, kind = struct.unpack(">I4s", data[at:at + 8])
+        content = data[at + 8:at + 8 + length]
+        assert struct.unpack(">I", data[at + 8 + length:at + 12 + length])[0] == zlib.crc32(kind + content)
+        chunks.append((kind, content))
+        at += 12 + length
+    assert chunks[0][0] == b"IHDR" and chunks[1][0] == b"acTL" and chunks[-1] == (b"IEND", b"")
+    width, height, depth, colour, _, _, _ = struct.unpack(">IIBBBBB", chunks[0][1])
+    channels = {0: 1, 2: 3, 6: 4}[colour]
+    canvas, frames, sequence, control = bytearray(width * height * channels), [], 0, None
+    for kind, content in chunks[2:-1]:
+        if kind == b"fcTL":
+            number, w, h, x, y, numerator, denominator, dispose, blend = struct.unpack(">IIIIIHHBB", content)
+            assert (number, dispose, blend) == (sequence, 0, 0)
+            control, sequence = (w, h, x, y, numerator / denominator), sequence + 1
+            continue
+        if kind == b"fdAT":
+            assert struct.unpack(">I", content[:4])[0] == sequence
+            content, sequence = content[4:], sequence + 1
+        w, h, x, y, delay = control
+        raw = zlib.decompress(content)
+        for row in range(h):
+            line = raw[row * (w * channels + 1):(row + 1) * (w * channels + 1)]
+            assert line[0] == 0
+            start = ((y + row) * width + x) * channels
+            canvas[start:start + w * channels] = line[1:]
+        frames.append((bytes(canvas), delay))
+    assert struct.unpack(">II", chunks[1][1]) == (len(frames), 0)
+    return (width, height, channels), frames
+
+
+@pytest.fixture
+def no_ffmpeg(monkeypatch, tmp_path_factory):
+    """A PATH without ffmpeg."""
+    monkeypatch.setenv("PATH", str(tmp_path_factory.mktemp("empty")))
+
+
+@pytest.fixture
+def run(tmp_path):
+    return str(tmp_path / "run")
+
+
+@pytest.fixture(autouse=True)
+def fresh_warnings(monkeypatch):
+    """Warnings that are given once a process are given once a test."""
+    monkeypatch.setattr(gym_monitor, "_warned", set())
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The contract of an episode
+# ---------------------------------------------------------------------------------------------------------------------
+
+def test_results_are_the_environments_own_objects(run):
+    env = Walk()
+    answers = []
+    reset, step = env.reset, env.step
+    env.reset = lambda **kwargs: answers.append(reset(**kwargs)) or answers[-1]
+    env.step = lambda action: answers.append(step(action)) or answers[-1]
+    with Monitor(env, run) as monitor:
+        assert monitor.reset() is answers[-1]
+        for _ in range(3):
+            assert monitor.step(0) is answers[-1]
+
+
+@pytest.mark.parametrize("walk", [Walk, OldWalk])
+def test_four_and_five_values_a_step_are_counted_alike(run, walk):
+    with Monitor(walk(length=4), run) as env:
+        play(env, 2)
+    results = load_results(run)
+    assert results["episode_lengths"] == [4, 4]
+    assert results["episode_rewards"] == [10.0, 10.0]
+    assert results["episode_types"] == ["t", "t"]
+
+
+def test_a_truncated_episode_is_over(run):
+    env = Walk()
+    env.step = lambda action: (0, 1.0, False, True, {})
+    with Monitor(env, run) as monitor:
+        monitor.reset()
+        monitor.step(0)
+        assert monitor.get_episode_lengths() == [1]
+
+
+def test_stepping_before_the_first_reset_is_an_error(run):
+    with Monitor(Walk(), run) as env:
+        with pytest.raises(ResetNeeded, match="before the first reset"):
+            env.step(0)
+
+
+def test_stepping_past_the_end_is_an_error(run):
+    with Monitor(Walk(), run) as env:
+        play(env)
+        with pytest.raises(ResetNeeded, match="past the end"):
+            env.step(0)
+
+
+def test_reset_in_mid_episode_names_the_way_out(run):
+    with Monitor(Walk(), run) as env:
+        env.reset()
+        env.step(0)
+        with pytest.raises(Error, match="allow_early_resets=True"):
+            env.reset()
+        env.step(0)
+        env.step(0)
+        assert env.get_episode_lengths() == [3]
+
+
+def test_with_allow_early_resets_the_unfinished_episode_is_dropped(run):
+    with Monitor(Walk(), run, allow_early_resets=True) as env:
+        env.reset()
+        env.step(0)
+        play(env)
+        assert env.get_episode_lengths() == [3]
+        assert env.get_total_steps() == 4
+        assert env.episode_id == 1
+
+
+def test_several_resets_in_a_row_are_one_episode(run):
+    with Monitor(Walk(), run) as env:
+        env.reset()
+        env.reset()
+        assert env.episode_id == 0
+        play(env)
+        assert env.episode_id == 1
+    stats = read_json(run, ".stats.json")
+    assert {len(stats[key]) for key in ("timestamps", "episode_lengths", "episode_rewards", "episode_types")} == {1}
+
+
+def test_an_exception_out_of_step_passes_and_the_broken_episode_is_not_counted(run):
+    env = Walk(length=3)
+    step = env.step
+    with Monitor(env, run) as monitor:
+        monitor.reset()
+        monitor.step(0)
+        env.step = lambda action: 1 / 0
+        with pytest.raises(ZeroDivisionError):
+            monitor.step(0)
+        env.step = step
+        play(monitor)
+        assert monitor.get_episode_lengths() == [3]
+
+
+def test_an_autoreset_environment_begins_the_next_episode_by_itself(run):
+    with Monitor(Autoreset(length=2), run) as env:
+        env.reset()
+        for _ in range(5):
+            env.step(0)
+        assert env.get_episode_lengths() == [2, 2]
+        assert env.episode_id == 2
+
+
+def test_the_mode_counts_from_the_next_reset(run):
+    with Monitor(Walk(), run, mode="evaluation") as env:
+        env.reset()
+        env.set_monitor_mode("training")
+        play(env, 2)
+    assert load_results(run)["episode_types"] == ["t", "t"]
+    with Monitor(Walk(), run, resume=True, mode="evaluation") as env:
+        play(env)
+        env.set_monitor_mode("training")
+    assert load_results(run)["episode_types"] == ["t", "t", "e"]
+
+
+def test_reset_arguments_reach_the_environment(run):
+    env = Walk()
+    with Monitor(env, run) as monitor:
+        monitor.reset(seed=3, options={"x": 1})
+    assert env.options == {"seed": 3, "options": {"x": 1}}
+
+
+def test_start_close_start_again(tmp_path):
+    env = Monitor(Walk())
+    play(env)  # not recorded yet
+    for name in ("a", "b"):
+        env.start(str(tmp_path / name))
+        assert env.enabled
+        play(env, 2)
+        env.close()
+        assert not env.enabled
+    for name in ("a", "b"):
+        assert load_results(str(tmp_path / name))["episode_lengths"] == [3, 3]
+
+
+def test_starting_a_monitor_that_records_is_an_error(run):
+    with Monitor(Walk(), run) as env:
+        with pytest.raises(Error, match="recording"):
+            env.start(run + "2")
+
+
+def test_close_is_idempotent_and_closes_the_environment_once(run):
+    env = Walk()
+    monitor = Monitor(env, run)
+    play(monitor)
+    monitor.close()
+    monitor.close()
+    assert env.closed == 1
+    assert monitor.get_episode_rewards() == [6.0]
+
+
+def test_attributes_are_the_environments_own(run):
+    env = Walk()
+    env.action_space, env.answer = "space", 42
+    with Monitor(env, run) as monitor:
+        assert monitor.action_space == "space" and monitor.answer == 42
+        assert monitor.env is env and monitor.unwrapped is env
+        assert not hasattr(monitor, "no_such_thing") and not hasattr(monitor, "_steps_taken")
+        assert monitor.directory == os.path.abspath(run)
+        assert isinstance(monitor, Monitor)
+
+
+def test_getters_are_named_as_in_gym_and_stable_baselines3(run):
+    with Monitor(Walk(), run) as env:
+        play(env, 2)
+        env.reset()
+        env.step(0)
+        assert env.get_total_steps() == 7
+        assert env.get_episode_rewards() == [6.0, 6.0]
+        assert env.get_episode_lengths() == [3, 3]
+        first, second = env.get_episode_times()
+        assert 0 <= first <= second
+
+
+def test_info_episode_is_as_in_record_episode_statistics(run):
+    with Monitor(Walk(), run) as env:
+        env.reset()
+        infos = [env.step(0)[-1] for _ in range(3)]
+    assert infos[:2] == [{}, {}]
+    assert infos[2]["episode"]["r"] == 6.0 and infos[2]["episode"]["l"] == 3 and infos[2]["episode"]["t"] >= 0
+
+
+def test_an_info_episode_that_is_there_is_left_alone(run):
+    with Monitor(Walk(length=1, info={"episode": "mine"}), run) as env:
+        env.reset()
+        assert env.step(0)[-1] == {"episode": "mine"}
+
+
+def test_stats_key_none_leaves_info_alone_and_another_key_is_used(tmp_path):
+    for key, expected in ((None, set()), ("summary", {"summary"})):
+        with Monitor(Walk(length=1), str(tmp_path / str(key)), stats_key=key) as env:
+            env.reset()
+            assert set(env.step(0)[-1]) == expected
+
+
+def test_info_keywords_go_into_the_journal(run):
+    with Monitor(Walk(info={"success": True, "why": 'a "b", c\nd'}), run, info_keywords=("success", "why")) as env:
+        play(env)
+    _, rows = journal_rows(run)
+    assert rows[0]["success"] == "True" and rows[0]["why"] == 'a "b", c d'
+    assert load_results(run)["episode_lengths"] == [3]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Arguments
+# ---------------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("arguments, words", [
+    (dict(video_callable=True), "video_callable"), (dict(video_callable=3), "video_callable"),
+    (dict(mode="testing"), "mode"), (dict(uid="a/b"), "uid"), (dict(uid=".."), "uid"), (dict(uid="x" * 300), "uid"),
+    (dict(uid="a\0b"), "uid"), (dict(uid="x.batch1"), "uid"), (dict(fps=0), "fps"), (dict(fps="fast"), "fps"),
+    (dict(step_trigger=5), "step_trigger"), (dict(keep_video=5), "keep_video"), (dict(video_length=-1), "video_length"),
+    (dict(video_length=2.5), "video_length"), (dict(info_keywords="success"), "info_keywords"),
+    (dict(info_keywords=("r",)), "info_keywords"), (dict(info_keywords=("a,b",)), "info_keywords"),
+    (dict(stats_key=1), "stats_key"),
+])
+def test_a_bad_argument_is_one_clear_error_and_leaves_nothing(run, arguments, words):
+    with pytest.raises(Error, match=words):
+        Monitor(Walk(), run, **arguments)
+    assert not os.path.exists(run)
+
+
+def test_a_directory_that_is_a_file_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(Error, match="not a directory"):
+        Monitor(Walk(), str(tmp_path / "file"))
+    with pytest.raises(Error, match="cannot be made"):
+        Monitor(Walk(), str(tmp_path / "file" / "below"))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_an_object_that_is_no_environment_is_an_error(run):
+    with pytest.raises(Error, match="reset"):
+        Monitor(object(), run)
+
+
+def test_a_vector_environment_is_refused_by_name(run):
+    env = Walk()
+    env.num_envs = 2
+    with pytest.raises(Error, match="num_envs.*VectorMonitor"):
+        Monitor(env, run)
+
+
+@pytest.mark.parametrize("result", [None, (), (0, 1.0), (0, 1.0, True, False, {}, 6), 5, {}])
+def test_a_step_of_the_wrong_shape_is_an_error(run, result):
+    env = Walk()
+    env.step = lambda action: result
+    with Monitor(env, run) as monitor:
+        monitor.reset()
+        with pytest.raises(Error, match="step"):
+            monitor.step(0)
+        monitor.reset()
+
+
+def test_a_path_object_is_a_directory(tmp_path):
+    with Monitor(Walk(), tmp_path / "run") as env:
+        play(env)
+    assert load_results(str(tmp_path / "run"))["episode_lengths"] == [3]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Statistics and files
+# ---------------------------------------------------------------------------------------------------------------------
+
+def test_a_directory_holds_journal_statistics_and_manifest_of_its_own(run):
+    with Monitor(Walk(), run, uid="me") as env:
+        play(env, 2)
+        infix = env.file_infix
+        assert infix.endswith(".me")
+    assert files(run) == [f"openaigym.episode_batch.{infix}.monitor.csv",
+                          f"openaigym.episode_batch.{infix}.stats.json",
+                          f"openaigym.manifest.{infix}.manifest.json"]
+    manifest = read_json(run, ".manifest.json")
+    assert manifest["stats"] == files(run, ".stats.json")[0] and manifest["videos"] == []
+    assert set(manifest["env_info"]) == {"env_id", "gym_version"}
+
+
+def test_the_journal_has_a_row_the_moment_an_episode_is_over(run):
+    env = Monitor(Walk(), run)
+    assert journal_rows(run)[1] == []
+    play(env, 2)
+    header, rows = journal_rows(run)
+    assert {"t_start", "env_id"} <= set(header)
+    assert [list(row) for row in rows] == [["r", "l", "t", "type"]] * 2
+    assert [(row["r"], row["l"], row["type"]) for row in rows] == [("6.0", "3", "t")] * 2
+    env.close()
+
+
+def test_journal_and_json_hold_the_same_numbers_exactly(run):
+    env = Walk(length=1)
+    rewards = iter([0.1, 1e-300, 1 / 3, float("inf"), -0.0, 12345678901234567.0])
+    env.step = lambda action: (0, next(rewards), True, False, {})
+    with Monitor(env, run) as monitor:
+        play(monitor, 6)
+    header, rows = journal_rows(run)
+    stats = read_json(run, ".stats.json")
+    assert [float(row["r"]) for row in rows] == stats["episode_rewards"]
+    assert [header["t_start"] + float(row["t"]) for row in rows] == stats["timestamps"]
+
+
+def test_write_upon_reset_writes_statistics_and_manifest_as_episodes_end(run):
+    env = Monitor(Walk(), run, write_upon_reset=True)
+    env.reset()
+    assert read_json(run, ".stats.json")["episode_lengths"] == [] and files(run, ".manifest.json")
+    for _ in range(3):
+        env.step(0)
+    assert read_json(run, ".stats.json")["episode_lengths"] == [3]
+    env.close()
+
+
+def test_without_write_upon_reset_the_json_comes_with_close(run):
+    env = Monitor(Walk(), run)
+    play(env, 2)
+    assert files(run, ".json") == []
+    env.close()
+    assert len(files(run, ".json")) == 2
+
+
+def test_full_batches_stay_as_they_are(run, monkeypatch):
+    monkeypatch.setattr(gym_monitor, "_BATCH", 4)
+    env = Monitor(Walk(length=1), run, write_upon_reset=True)
+    play(env, 4)
+    first, = files(run, ".stats.json")
+    before = os.stat(os.path.join(run, first)).st_mtime_ns
+    play(env, 6)
+    assert [name.rsplit(".", 3)[1] for name in files(run, ".stats.json")].count("batch1") == 1
+    assert os.stat(os.path.join(run, first)).st_mtime_ns == before
+    assert len(files(run, ".manifest.json")) == 3
+    assert len(load_results(run)["episode_lengths"]) == 10
+    env.close()
+    assert len(load_results(run)["episode_lengths"]) == 10
+
+
+def test_the_stats_recorder_works_alone(tmp_path):
+    recorder = StatsRecorder(str(tmp_path), "openaigym.episode_batch.0.alone", env_id="Walk")
+    with pytest.raises(ResetNeeded):
+        recorder.before_step(0)
+    recorder.before_reset()
+    recorder.after_reset("first")
+    for step in range(3):
+        recorder.before_step(0)
+        recorder.after_step(step, 2.0, step == 2, {})
+    with pytest.raises(ResetNeeded):
+        recorder.before_step(0)
+    recorder.type = "e"
+    recorder.before_reset()
+    recorder.after_reset("first")
+    recorder.before_step(0)
+    recorder.after_step(0, 1.0, False, {})
+    with pytest.raises(Error):
+        recorder.before_reset()
+    with pytest.raises(Error):
+        recorder.type = "x"
+    recorder.close()
+    assert (recorder.episode_lengths, recorder.episode_rewards, recorder.episode_types) == ([3], [6.0], ["t"])
+    assert recorder.total_steps == 4
+    assert recorder.initial_reset_timestamp <= recorder.timestamps[0]
+    with open(recorder.path) as file:
+        assert json.load(file)["episode_rewards"] == [6.0]
+
+
+def test_two_recorders_cannot_have_the_same_files(tmp_path):
+    recorder = StatsRecorder(str(tmp_path), "openaigym.episode_batch.0.x")
+    with pytest.raises(Error, match="belongs to another"):
+        StatsRecorder(str(tmp_path), "openaigym.episode_batch.0.x")
+    recorder.close()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Directories
+# ---------------------------------------------------------------------------------------------------------------------
+
+def test_an_earlier_run_is_refused_with_its_files_and_both_ways_out(run):
+    for uid in "abcd":
+        with Monitor(Walk(), run, uid=uid, resume=True) as env:
+            play(env)
+    with pytest.raises(Error) as refused:
+        Monitor(Walk(), run)
+    text = str(refused.value)
+    assert "resume=True" in text and "force=True" in text
+    assert text.count("openaigym.") == 5
+
+
+def test_an_unfinished_run_is_an_earlier_run_too(run):
+    env = Monitor(Walk(), run)
+    with pytest.raises(Error, match="monitor.csv"):
+        Monitor(Walk(), run)
+    env.close()
+
+
+def test_force_clears_the_directory_of_our_files_and_of_nothing_else(run):
+    with Monitor(Walk(), run) as env:
+        play(env, 5)
+    with open(os.path.join(run, "weights.bin"), "w") as file:
+        file.write("precious")
+    with Monitor(Walk(), run, force=True) as env:
+        play(env)
+    assert load_results(run)["episode_lengths"] == [3]
+    assert "weights.bin" in files(run)
+
+
+def test_resume_keeps_what_is_there_and_goes_on_numbering(run):
+    for episodes in (2, 3):
+        env = Monitor(Walk(), run, resume=True)
+        first = env.episode_id
+        play(env, episodes)
+        env.close()
+    assert first == 2 and env.episode_id == 5
+    assert len(load_results(run)["episode_lengths"]) == 5
+
+
+def test_resume_goes_on_with_the_numbering_of_its_own_uid(run):
+    for uid, episodes in (("a", 2), ("b", 4)):
+        with Monitor(Walk(), run, resume=True, uid=uid) as env:
+            play(env, episodes)
+    with Monitor(Walk(), run, resume=True, uid="a") as env:
+        assert env.episode_id == 2
+
+
+def test_resume_goes_on_where_a_run_was_not_finished(run):
+    unfinished = Monitor(Walk(), run)
+    play(unfinished, 2)
+    with Monitor(Walk(), run, resume=True) as env:
+        assert env.episode_id == 2
+    unfinished.close()
+
+
+def test_detecting_and_clearing(run):
+    with Monitor(Walk(), run) as env:
+        play(env)
+    os.mkdir(os.path.join(run, "openaigym.directory"))
+    assert [os.path.basename(path) for path in detect_training_manifests(run)] == files(run, ".manifest.json")
+    assert detect_training_manifests("x", ["openaigym.manifest.1", "other"]) == [
+        os.path.join("x", "openaigym.manifest.1")]
+    assert len(detect_monitor_files(run)) == 3
+    clear_monitor_files(run)
+    assert files(run) == ["openaigym.directory"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Schedules and clips
+# ---------------------------------------------------------------------------------------------------------------------
+
+def test_the_capped_cubic_schedule():
+    picked = [episode for episode in range(4001) if capped_cubic_video_schedule(episode)]
+    assert picked == [n ** 3 for n in range(10)] + [1000, 2000, 3000, 4000]
+    assert not any(map(disable_videos, range(10)))
+
+
+def video_names(env):
+    return [os.path.basename(path).split(".")[-2] for path, _ in env.videos]
+
+
+def test_the_default_schedule_is_the_capped_cubic_one(run, no_ffmpeg):
+    with Monitor(Picture(), run) as env:
+        play(env, 10)
+        assert video_names(env) == ["video000000", "video000001", "video000008"]
+
+
+def test_false_is_no_videos(run):
+    with Monitor(Picture(), run, False) as env:
+        play(env, 2)
+        assert env.videos == []
+
+
+def test_any_callable_is_a_schedule(run, no_ffmpeg):
+    with Monitor(Picture(), run, lambda episode: episode == 2) as env:
+        play(env, 4)
+        assert video_names(env) == ["video000002"]
+
+
+def test_a_schedule_that_raises_records_nothing_and_harms_nobody(run):
+    with Monitor(Picture(), run, lambda episode: 1 / 0) as env:
+        play(env, 2)
+        assert env.videos == [] and env.get_episode_lengths() == [3, 3]
+
+
+def test_a_recorded_episode_has_its_reset_and_every_step(run, no_ffmpeg):
+    env = Monitor(Picture(length=5), run, lambda episode: True)
+    play(env)
+    _, frames = png_frames(env.videos[0][0])
+    assert len(frames) == 6
+    env.close()
+
+
+def test_several_resets_in_a_row_leave_one_video(run, no_ffmpeg):
+    with Monitor(Picture(), run, lambda episode: True) as env:
+        env.reset()
+        env.reset()
+        play(env)
+        assert video_names(env) == ["video000000"]
+        assert len(png_frames(env.videos[0][0])[1]) == 4
+    assert len(files(run, ".png")) == 1
+
+
+def test_the_video_of_a_dropped_episode_goes_with_it(run, no_ffmpeg):
+    with Monitor(Picture(), run, lambda episode: True, allow_early_resets=True) as env:
+        env.reset()
+        env.step(0)
+        env.reset()
+        assert env.videos == []
+    assert len(files(run, ".png")) == 1  # of the episode that close cut short
+
+
+def test_a_video_that_close_cuts_short_stays(run, no_ffmpeg):
+    env = Monitor(Picture(), run, lambda episode: True)
+    env.reset()
+    env.step(0)
+    env.close()
+    assert len(png_frames(env.videos[0][0])[1]) == 2
+    assert load_results(run)["videos"] == env.videos
+
+
+def test_a_step_trigger_begins_a_clip_at_its_step(run, no_ffmpeg):
+    with Monitor(Picture(length=4), run, step_trigger=lambda step: step == 5) as env:
+        play(env, 3)
+        (path, metadata), = env.videos
+    assert os.path.basename(path).endswith(".step000000005.png")
+    assert len(png_frames(path)[1]) == 3  # steps 5, 6 and 7 of an episode of four
+    with open(metadata) as file:
+        assert json.load(file)["step"] == 5
+
+
+def test_video_length_counts_frames_across_episodes(run, no_ffmpeg):
+    with Monitor(Picture(length=3), run, lambda episode: episode == 0, video_length=6) as env:
+        play(env, 3)
+        (path, _), = env.videos
+    assert len(png_frames(path)[1]) == 6
+
+
+def test_keep_video_decides_which_files_stay(run, no_ffmpeg):
+    asked = []
+
+    def keep(episode):
+        asked.append(episode)
+        return episode.episode_id == 1
+
+    with Monitor(Picture(), run, lambda episode: episode < 3, keep_video=keep) as env:
+        play(env, 4)
+        assert video_names(env) == ["video000001"]
+    assert [(e.episode_id, e.reward, e.length) for e in asked] == [(0, 6.0, 3), (1, 6.0, 3), (2, 6.0, 3)]
+    assert asked[0].info["episode"]["l"] == 3
+    assert len(files(run, ".png")) == len(files(run, ".meta.json")) == 1
+
+
+def test_an_autoreset_environment_has_a_video_an_episode(run, no_ffmpeg):
+    class Moving(Autoreset, Picture):
+        metadata = dict(Picture.metadata, **Autoreset.metadata)
+
+    with Monitor(Moving(length=3), run, lambda episode: episode < 2) as env:
+        env.reset()
+        for _ in range(8):
+            env.step(0)
+        assert video_names(env) == ["video000000", "video000001"]
+        assert [len(png_frames(path)[1]) for path, _ in env.videos] == [3, 3]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Video recorder and encoders
+# ---------------------------------------------------------------------------------------------------------------------
+
+class Stills:
+    """Draws the frames it is given, one after the other."""
+
+    def __init__(self, frames, **metadata):
+        self.frames, self.metadata = iter(frames), metadata
+
+    def render(self):
+        return next(self.frames)
+
+
+def record(path, frames, fps=10, **metadata):
+    recorder = VideoRecorder(Stills(frames, **metadata), path=str(path), fps=fps)
+    for _ in frames:
+        recorder.capture_frame()
+    recorder.close()
+    return recorder
+
+
+def patches(height, width, channels=3):
+    """Red, green, blue and grey, a quarter each."""
+    colours = [RED + (255,), GREEN + (255,), BLUE + (255,), GREY + (255,)]
+    return frame(height, width, channels, lambda row, column: colours[2 * (2 * row // height) + 2 * column // width])
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("height, width, channels", [(64, 96, 3), (63, 95, 3), (64, 96, 4), (35, 51, 4)])
+def test_decoded_colours_of_an_mp4_are_right(tmp_path, height, width, channels):
+    recorder = record(tmp_path / "a.mp4", [patches(height, width, channels)] * 3)
+    found = probe(recorder.path)
+    size = (width + width % 2, height + height % 2)
+    assert (found["width"], found["height"], found["frames"]) == size + (3,)
+    assert (found["codec_name"], found["pix_fmt"]) == ("h264", "yuv420p")
+    picture = decode(recorder.path, 1, size)
+    for (row, column), colour in zip([(height // 4, width // 4), (height // 4, 3 * width // 4),
+                                      (3 * height // 4, width // 4), (3 * height // 4, 3 * width // 4)],
+                                     [RED, GREEN, BLUE, GREY]):
+        assert all(abs(a - b) <= 12 for a, b in zip(picture[row][column], colour)), (row, column)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 1)])
+def test_grey_frames_make_a_grey_mp4(tmp_path, shape):
+    grey = memoryview(bytes([100]) * 600).cast("B", list(shape))
+    recorder = record(tmp_path / "a.mp4", [grey] * 2)
+    assert all(abs(value - 100) <= 4 for value in decode(recorder.path, 0, (30, 20))[10][10])
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("height, width", [(1, 1), (1, 7), (3, 2), (17, 33)])
+def test_any_size_makes_an_mp4_that_plays(tmp_path, height, width):
+    recorder = record(tmp_path / "a.mp4", [patches(height, width)] * 4)
+    assert not recorder.broken, recorder.metadata
+    assert probe(recorder.path)["frames"] == 4
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("fps, rate", [(30, "30/1"), (12.5, "25/2"), (29.97, "2997/100"), (0.5, "1/2"), (240, "240/1")])
+def test_frame_rates_keep_their_fractions_and_every_frame(tmp_path, fps, rate):
+    recorder = record(tmp_path / "a.mp4", [patches(16, 16)] * 7, fps=fps)
+    found = probe(recorder.path)
+    assert (found["r_frame_rate"], found["frames"]) == (rate, 7)
+
+
+@needs_ffmpeg
+def test_an_mp4_can_be_played_before_it_is_loaded(tmp_path):
+    recorder = record(tmp_path / "a.mp4", [patches(16, 16)] * 3)
+    with open(recorder.path, "rb") as file:
+        content = file.read()
+    assert 0 < content.index(b"moov") < content.index(b"mdat")
+
+
+@needs_ffmpeg
+def test_a_recorded_episode_has_length_plus_one_frames_without_close(run):
+    env = Monitor(Picture(length=9), run, lambda episode: True)
+    play(env)
+    (path, _), = env.videos
+    found = probe(path)
+    assert found["frames"] == 10 and found["r_frame_rate"] == "25/1"
+    env.close()
+
+
+@needs_ffmpeg
+def test_the_metadata_tell_how_the_video_was_made(run):
+    with Monitor(Picture(), run) as env:
+        play(env)
+    metadata = read_json(run, "video000000.meta.json")
+    assert metadata["episode_id"] == 0 and metadata["content_type"] == "video/mp4"
+    assert metadata["empty"] is False and metadata["broken"] is False
+    version = metadata["encoder_version"]
+    assert version["backend"] == "ffmpeg" and version["version"].startswith("ffmpeg version")
+    assert version["cmdline"][0] == "ffmpeg" and not any(run in word for word in version["cmdline"])
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_animated_png_pixels_are_exact(tmp_path, channels):
+    def moving(step):
+        return frame(21, 33, channels, lambda row, column: (
+            (row * 7 + step) % 256, (column * 5) % 256, 200, 255) if (row // 5 + step) % 3 else (9, 9, 9, 99))
+
+    frames = [moving(step // 2) for step in range(8)]
+    recorder = record(tmp_path / "a.png", frames, fps=10)
+    shape, found = png_frames(recorder.path)
+    assert shape == (33, 21, channels)
+    assert [pixels for pixels, _ in found] == [bytes(frames[2 * index].cast("B")) for index in range(4)]
+    assert [delay for _, delay in found] == [0.2] * 4  # equal frames are one, shown longer
+
+
+def test_animated_png_stores_only_the_rectangle_that_changed(tmp_path):
+    still = frame(40, 60, 3, lambda row, column: (row * 6, column * 4, 7))
+    spot = frame(40, 60, 3, lambda row, column: (1, 2, 3) if (row, column) in ((10, 20), (14, 29)) else
+                 (row * 6, column * 4, 7))
+    recorder = record(tmp_path / "a.png", [still, spot])
+    with open(recorder.path, "rb") as file:
+        content = file.read()
+    second = content.index(b"fcTL", content.index(b"fcTL") + 4) + 4
+    assert struct.unpack(">IIIII", content[second:second + 20]) == (1, 10, 5, 20, 10)
+    assert [pixels for pixels, _ in png_frames(recorder.path)[1]] == [bytes(still.cast("B")), bytes(spot.cast("B"))]
+
+
+def test_animated_png_holds_a_long_still_and_odd_rates(tmp_path):
+    still = patches(4, 4)
+    recorder = record(tmp_path / "a.png", [still] * 3000, fps=29.97)
+    _, found = png_frames(recorder.path)
+    assert abs(sum(delay for _, delay in found) - 3000 / 29.97) < 1e-3
+    assert {pixels for pixels, _ in found} == {bytes(still.cast("B"))}
+
+
+def test_pillow_plays_the_animated_png(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="needs Pillow: pip install pillow")
+    frames = [patches(12, 20), frame(12, 20, 3, lambda row, column: (row, column, 50)), patches(12, 20)]
+    with image.open(record(tmp_path / "a.png", frames).path) as picture:
+        assert (picture.size, picture.n_frames) == ((20, 12), 3)
+        for index in range(3):
+            picture.seek(index)
+            assert picture.convert("RGB").tobytes() == bytes(frames[index].cast("B"))
+            assert picture.info["duration"] == 100
+
+
+@pytest.mark.parametrize("ending", ["png", pytest.param("mp4", marks=needs_ffmpeg)])
+def test_frames_in_any_memory_order_record_the_right_picture(tmp_path, ending):
+    numpy = pytest.importorskip("numpy", reason="needs numpy: pip install numpy")
+    upright = numpy.array(patches(40, 60))
+    read_only = upright.copy()
+    read_only.flags.writeable = False
+    wide = numpy.zeros((40, 120, 3), numpy.uint8)
+    wide[:, ::2] = upright
+    frames = [numpy.asfortranarray(upright), read_only, wide[:, ::2], upright[::-1][::-1]]
+    recorder = record(tmp_path / ("a." + ending), frames)
+    assert not recorder.broken
+    if ending == "png":
+        assert {pixels for pixels, _ in png_frames(recorder.path)[1]} == {upright.tobytes()}
+    else:
+        for index in range(4):
+            picture = decode(recorder.path, index, (60, 40))
+            assert all(abs(a - b) <= 12 for a, b in zip(picture[10][45], GREEN))
+            assert all(abs(a - b) <= 12 for a, b in zip(picture[30][15], BLUE))
+
+
+def cast_lines(path):
+    with open(str(path), encoding="ascii") as file:
+        header, *events = [json.loads(line) for line in file]
+    return header, events
+
+
+def test_text_is_recorded_as_an_asciicast(run):
+    with Monitor(Text(), run) as env:
+        play(env)
+        (path, metadata), = env.videos
+    assert path.endswith(".video000000.cast")
+    header, events = cast_lines(path)
+    assert (header["version"], header["width"], header["height"]) == (2, 6, 2)
+    assert [time for time, _, _ in events] == [0, 0.25, 0.5, 0.75]
+    assert all(kind == "o" for _, kind, _ in events)
+    assert events[1][2].endswith("step 1\r\n\x1b[41mhere\x1b[0m")
+    with open(metadata) as file:
+        assert json.load(file)["content_type"] == "application/x-asciicast"
+
+
+def test_the_size_of_an_asciicast_is_that_of_its_largest_frame(tmp_path):
+    env = Text()
+    texts = iter(["a", "ab\ncd\r\nef\n", "\u4e2d\u6587\u5b57"])
+    env.render = lambda: next(texts)
+    recorder = VideoRecorder(env, path=str(tmp_path / "a.cast"))
+    for _ in range(3):
+        recorder.capture_frame()
+    recorder.close()
+    header, events = cast_lines(recorder.path)
+    assert (header["width"], header["height"]) == (6, 3)
+    assert len(events) == 3
+
+
+def test_without_ffmpeg_pictures_become_animated_png(run, no_ffmpeg):
+    with Monitor(Picture(), run) as env:
+        play(env)
+    assert files(run, ".mp4") == [] and len(files(run, ".png")) == 1
+    assert read_json(run, ".meta.json")["content_type"] == "image/apng"
+
+
+def test_the_old_form_of_render_is_asked_for_a_picture(run, no_ffmpeg):
+    with Monitor(OldPicture(), run) as env:
+        play(env)
+        (path, _), = env.videos
+        assert env.video_recorder.frames_per_sec == 12
+    assert len(png_frames(path)[1]) == 4
+
+
+def test_a_list_of_frames_gives_its_last(run, no_ffmpeg):
+    class Listed(Picture):
+        render_mode = "rgb_array_list"
+        frames = ()
+
+        def reset(self, **kwargs):
+            result = super().reset(**kwargs)
+            self.frames = [Picture.render(self)]
+            return result
+
+        def step(self, action):
+            result = super().step(action)
+            self.frames.append(Picture.render(self))
+            return result
+
+        def render(self):
+            frames, self.frames = self.frames, []
+            return frames
+
+    with Monitor(Listed(), run) as env:
+        play(env)
+        assert len(env.render()) == 4  # what the recorder took is still the user's
+        assert env.render() == []
+        assert len(png_frames(env.videos[0][0])[1]) == 4
+
+
+def test_an_environment_that_draws_nothing_has_no_videos(run, caplog):
+    with Monitor(Walk(), run) as env:
+        play(env)
+    assert load_results(run)["videos"] == [] and caplog.records == []
+
+
+def test_an_environment_made_without_render_mode_is_told_of_once(run, caplog):
+    env = Picture()
+    env.render_mode = None
+    with Monitor(env, run) as monitor:
+        play(monitor, 3)
+    assert len(caplog.records) == 1 and "render_mode='rgb_array'" in caplog.text
+
+
+def test_the_video_recorder_works_alone(tmp_path, no_ffmpeg):
+    env = Picture()
+    recorder = VideoRecorder(env, base_path=str(tmp_path / "film"), metadata={"mine": 1})
+    assert recorder.functional and recorder.empty
+    recorder.capture_frame()
+    recorder.close()
+    recorder.close()
+    recorder.capture_frame()  # after the end: nothing
+    assert not recorder.empty and not recorder.broken
+    assert recorder.path == str(tmp_path / "film.png") and os.path.getsize(recorder.path) > 50
+    with open(recorder.metadata_path) as file:
+        assert json.load(file)["mine"] == 1
+
+
+def test_a_video_recorder_without_a_path_finds_one():
+    recorder = VideoRecorder(Text())
+    recorder.capture_frame()
+    recorder.close()
+    assert os.path.exists(recorder.path)
+    shutil.rmtree(os.path.dirname(recorder.path))
+
+
+def test_a_video_recorder_without_frames_leaves_no_recording(tmp_path):
+    recorder = VideoRecorder(Picture(), base_path=str(tmp_path / "film"))
+    recorder.close()
+    assert recorder.empty and recorder.functional and not os.path.exists(recorder.path)
+    assert read_json(tmp_path, ".meta.json")["empty"] is True
+
+
+def test_a_disabled_video_recorder_does_nothing(tmp_path):
+    recorder = VideoRecorder(Picture(), base_path=str(tmp_path / "film"), enabled=False)
+    recorder.capture_frame()
+    recorder.close()
+    assert not recorder.functional and files(tmp_path) == []
+
+
+def test_the_ending_of_a_path_has_to_fit(tmp_path, no_ffmpeg):
+    with pytest.raises(Error, match=".cast"):
+        VideoRecorder(Text(), path=str(tmp_path / "a.mp4"))
+    with pytest.raises(Error, match=".mp4 or .png"):
+        VideoRecorder(Picture(), path=str(tmp_path / "a.gif"))
+    with pytest.raises(Error, match="not both"):
+        VideoRecorder(Picture(), path="a.png", base_path="a")
+    with pytest.raises(DependencyNotInstalled, match="ffmpeg"):
+        VideoRecorder(Picture(), path=str(tmp_path / "a.mp4"))
+
+
+@pytest.mark.parametrize("bad", [None, "text", 5, [[1, 2], [3, 4]], memoryview(b"abc"),
+                                 memoryview(bytes(24)).cast("B", [2, 4, 3])[:0]])
+def test_a_frame_that_is_no_picture_breaks_the_video_alone(run, bad, no_ffmpeg):
+    env = Picture()
+    env.render = lambda: bad
+    with Monitor(env, run) as monitor:
+        play(monitor, 2)
+        assert monitor.videos == []
+    assert load_results(run)["episode_lengths"] == [3, 3]
+    for name in files(run, ".meta.json"):
+        with open(os.path.join(run, name)) as file:
+            metadata = json.load(file)
+        assert metadata["broken"] is True and metadata["error"]
+
+
+def test_invalid_frames_are_named(tmp_path):
+    with pytest.raises(InvalidFrame, match="shape"):
+        gym_monitor._picture(memoryview(bytes(16)).cast("B", [2, 4, 2]))
+    with pytest.raises(InvalidFrame, match="uint8"):
+        gym_monitor._picture(memoryview(bytes(16)).cast("f", [2, 2]))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Results
+# ---------------------------------------------------------------------------------------------------------------------
+
+KEYS = {"manifests", "env_info", "data_sources", "timestamps", "episode_lengths", "episode_rewards", "episode_types",
+        "initial_reset_timestamps", "initial_reset_timestamp", "videos"}
+
+
+def test_results_have_gyms_ten_keys(run):
+    with Monitor(Walk(), run) as env:
+        play(env, 3)
+    results = load_results(run)
+    assert set(results) == KEYS
+    assert results["env_info"] == {"env_id": "Walk", "gym_version": "none"}
+    assert results["data_sources"] == [0, 0, 0]
+    assert results["timestamps"] == sorted(results["timestamps"])
+    assert results["initial_reset_timestamps"] == [results["initial_reset_timestamp"]]
+    assert results["initial_reset_timestamp"] <= results["timestamps"][0]
+
+
+def test_several_monitors_in_a_directory_are_merged_by_time(run):
+    a, b = Monitor(Walk(length=2), run, uid="a"), Monitor(Walk(length=3), run, uid="b", resume=True)
+    for env in (a, b, b, a):
+        play(env)
+    a.close()
+    b.close()
+    results = load_results(run)
+    assert results["episode_lengths"] == [2, 3, 3, 2]
+    assert results["data_sources"] == [0, 1, 1, 0]
+    assert len(results["manifests"]) == 2
+
+
+def test_an_unfinished_run_is_read_from_its_journal(run):
+    env = Monitor(Walk(), run)
+    assert load_results(run)["episode_lengths"] == []
+    play(env, 2)
+    results = load_results(run)
+    assert set(results) == KEYS
+    assert results["episode_rewards"] == [6.0, 6.0] and results["manifests"] == []
+    assert results["timestamps"] == env.stats_recorder.timestamps
+    env.close()
+    assert load_results(run)["timestamps"] == results["timestamps"]
+
+
+def test_a_torn_last_line_is_left_out(run):
+    with Monitor(Walk(), run) as env:
+        play(env, 2)
+    for path in detect_monitor_files(run):
+        if not path.endswith(".csv"):
+            os.unlink(path)
+    with open(os.path.join(run, files(run)[0]), "a") as file:
+        file.write("6.0,3,0.1")
+    assert load_results(run)["episode_lengths"] == [3, 3]
+
+
+def write_gym_run(directory, infix="0.7", episodes=2, types=3, **env_info):
+    """What gym's own Monitor leaves, here closed in mid-episode: one type too many."""
+    stats = {"initial_reset_timestamp": 10.0, "timestamps": [11.0 + n for n in range(episodes)],
+             "episode_lengths": [5] * episodes, "episode_rewards": [1.5] * episodes, "episode_types": ["t"] * types}
+    name = f"openaigym.episode_batch.{infix}.stats.json"
+    with open(os.path.join(str(directory), name), "w") as file:
+        json.dump(stats, file)
+    manifest = f"openaigym.manifest.{infix}.manifest.json"
+    with open(os.path.join(str(directory), manifest), "w") as file:
+        json.dump({"stats": name, "videos": [], "env_info": dict(dict(env_id="Walk", gym_version="none"),
+                                                                 **env_info)}, file)
+
+
+def test_a_directory_of_gyms_closed_in_mid_episode_is_read(tmp_path):
+    write_gym_run(tmp_path)
+    results = load_results(str(tmp_path))
+    assert results["episode_types"] == ["t", "t"] and results["episode_rewards"] == [1.5, 1.5]
+    assert results["initial_reset_timestamps"] == [10.0]
+
+
+def test_runs_of_gym_and_of_ours_are_merged_and_never_overwritten(tmp_path):
+    write_gym_run(tmp_path, infix=f"{Monitor._number_of_monitors}.{os.getpid()}")
+    with Monitor(Walk(), str(tmp_path), resume=True) as env:
+        assert env.episode_id == 2
+        play(env)
+    assert load_results(str(tmp_path))["episode_lengths"] == [5, 5, 3]
+
+
+def test_runs_of_different_environments_are_not_merged(tmp_path):
+    write_gym_run(tmp_path, infix="0.1")
+    write_gym_run(tmp_path, infix="0.2", env_id="Other")
+    with pytest.raises(Error, match="Other.*Walk"):
+        load_results(str(tmp_path))
+
+
+def test_a_directory_that_is_missing_or_empty_is_an_error_that_names_it(tmp_path):
+    for directory in (str(tmp_path / "missing"), str(tmp_path)):
+        with pytest.raises(Error, match="missing" if "missing" in directory else "holds no run"):
+            load_results(directory)
+
+
+def test_merge_stats_files_answers_as_gym_does(tmp_path):
+    write_gym_run(tmp_path)
+    path = str(tmp_path / "openaigym.episode_batch.0.7.stats.json")
+    assert gym_monitor.merge_stats_files([path, path]) == (
+        [0, 1, 0, 1], [10.0, 10.0], [11.0, 11.0, 12.0, 12.0], [5] * 4, [1.5] * 4, ["t"] * 4, 10.0)
+
+
+def test_env_infos_are_collapsed(tmp_path):
+    write_gym_run(tmp_path)
+    info = {"env_id": "Walk", "gym_version": "none"}
+    assert gym_monitor.load_env_info_from_manifests(detect_training_manifests(str(tmp_path)), str(tmp_path)) == info
+    assert gym_monitor.collapse_env_infos([info, info], "dir") == info
+    with pytest.raises(Error, match="dir"):
+        gym_monitor.collapse_env_infos([info, dict(info, env_id="B")], "dir")
+    with pytest.raises(Error, match="dir"):
+        gym_monitor.collapse_env_infos([], "dir")
+
+
+@pytest.mark.parametrize("name", ["../outside.json", "/etc/passwd", "..", "a/b", "a\\b", "a\0b", 5, None])
+def test_a_manifest_that_points_outside_is_never_followed(tmp_path, name):
+    write_gym_run(tmp_path)
+    path = str(tmp_path / "openaigym.manifest.0.7.manifest.json")
+    with open(path, "w") as file:
+        json.dump({"stats": name, "videos": [], "env_info": {}}, file)
+    with pytest.raises(Error, match="openaigym.manifest.0.7"):
+        load_results(str(tmp_path))
+
+
+def test_a_directory_can_be_moved(tmp_path, no_ffmpeg):
+    with Monitor(Picture(), str(tmp_path / "a")) as env:
+        play(env)
+    (tmp_path / "a").rename(tmp_path / "b")
+    (video, metadata), = load_results(str(tmp_path / "b"))["videos"]
+    assert os.path.dirname(video) == os.path.dirname(metadata) == str(tmp_path / "b")
+    assert os.path.exists(video) and os.path.exists(metadata)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Command line
+# ---------------------------------------------------------------------------------------------------------------------
+
+Finished = collections.namedtuple("Finished", "status out err")
+
+
+def command(*arguments, **environment):
+    process = subprocess.Popen([sys.executable, MODULE] + [str(argument) for argument in arguments],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                               env=dict(os.environ, PYTHONIOENCODING="utf-8", **environment))
+    out, err = process.communicate()
+    return Finished(process.returncode, out.decode("utf-8"), err.decode("utf-8"))
+
+
+def test_demo_works_without_ffmpeg(tmp_path):
+    finished = command("demo", tmp_path / "demo", PATH=str(tmp_path))
+    assert finished.status == 0 and finished.err == "" and "Lander" in finished.out
+    results = load_results(str(tmp_path / "demo"))
+    assert len(results["episode_lengths"]) == 60
+    returns = results["episode_rewards"]
+    assert sum(returns[-20:]) > sum(returns[:20])
+    for (path, metadata) in results["videos"]:
+        with open(metadata) as file:
+            number = json.load(file)["episode_id"]
+        shape, frames = png_frames(path)
+        assert shape == (256, 192, 3)
+        assert round(sum(delay for _, delay in frames) * 30) == results["episode_lengths"][number] + 1
+
+
+@needs_ffmpeg
+def test_demo_works_with_ffmpeg(tmp_path):
+    finished = command("demo", tmp_path / "demo")
+    assert finished.status == 0 and finished.err == ""
+    results = load_results(str(tmp_path / "demo"))
+    assert len(results["videos"]) == 5
+    for (path, metadata) in results["videos"]:
+        with open(metadata) as file:
+            number = json.load(file)["episode_id"]
+        assert probe(path)["frames"] == results["episode_lengths"][number] + 1
+
+
+def test_report_prints_the_summary(run):
+    with Monitor(Walk(), run) as env:
+        play(env, 4)
+    finished = command("report", run)
+    assert finished.status == 0 and finished.err == ""
+    for word in ("Walk", "episodes", "steps", "return", "mean", "best", "last 100", "videos"):
+        assert word in finished.out
+    assert all(len(line) <= 80 for line in finished.out.splitlines()[:-1])
+
+
+def test_clear_says_what_it_removes(run):
+    with Monitor(Walk(), run) as env:
+        play(env)
+    finished = command("clear", run)
+    assert finished.status == 0 and files(run) == []
+    assert finished.out.count("openaigym.") == 3
+
+
+@pytest.mark.parametrize("arguments", [["report", "no/such/directory"], ["clear", "no/such/directory"], [], ["dance"],
+                                       ["report"]])
+def test_an_error_is_one_line_and_exit_status_1(arguments):
+    finished = command(*arguments)
+    assert finished.status == 1 and len(finished.err.splitlines()) == 1
+    assert "Traceback" not in finished.err
