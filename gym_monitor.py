@@ -337,8 +337,11 @@ elif hasattr(os, "fork"):
 # Statistics: the numbers of every completed episode
 # ---------------------------------------------------------------------------------------------------------------------
 
+# The first columns of a journal: return, length and end of an episode, as in Stable-Baselines3, and its type.
+_JOURNAL_COLUMNS = ("r", "l", "t", "type")
+
 # How many episodes share a stats.json that is rewritten at every reset: what a reset costs does not grow past this.
-_BATCH = 1000
+_BATCH = 250
 
 
 class StatsRecorder:
@@ -372,6 +375,8 @@ class StatsRecorder:
         Error: the files cannot be made, or belong to another recorder.
     """
 
+    closed = True
+
     def __init__(self, directory: str, file_prefix: str, autoreset: bool = False, env_id: Optional[str] = None, *,
                  gym_version: str = "none", first_episode_id: int = 0, info_keywords: Sequence[str] = (),
                  allow_early_resets: bool = False) -> None:
@@ -390,7 +395,6 @@ class StatsRecorder:
         self.initial_reset_timestamp: Optional[float] = None
         self.rewards: List[float] = []
         self.done = True
-        self.closed = False
         self._type = self._episode_type = "t"
         self._episode_start = 0.0
         self.steps_before = 0  # ... the episode under way
@@ -402,7 +406,7 @@ class StatsRecorder:
         self._header = "#{}\n{}\n".format(
             json.dumps({"t_start": self.t_start, "env_id": env_id, "gym_version": gym_version,
                         "first_episode_id": first_episode_id}),
-            ",".join(("r", "l", "t", "type") + self.info_keywords))
+            ",".join(_JOURNAL_COLUMNS + self.info_keywords))
         self.journal_path = os.path.join(directory, file_prefix + ".monitor.csv")
         self._create_journal()
 
@@ -410,20 +414,19 @@ class StatsRecorder:
         try:
             self._journal = _exclusive(self.journal_path)
         except FileExistsError as problem:
-            self.closed = True
             raise _NameTaken(
                 f"{self.journal_path} belongs to another recorder: choose another file_prefix.") from problem
         except OSError as problem:
-            self.closed = True
             raise Error(f"{self.journal_path} cannot be written: {problem.strerror}.") from problem
-        self._waiting = bytearray(self._header.encode("utf-8"))
-        self._journal_size = 0  # what the file held before the bytes that wait
+        # How many bytes the file holds, and those that wait to follow them: one value, for it has to change at once.
+        self._journal_state = 0, self._header.encode("utf-8")
+        self._next_look = 0.0
         failure = self._write_rows()
         if failure is not None:
-            self.closed = True
             os.close(self._journal)
             _remove(self.journal_path)
             raise Error(f"{self.journal_path} cannot be written: {failure.strerror}.") from failure
+        self.closed = False
         _owners.add(self)
 
     @property
@@ -516,8 +519,7 @@ class StatsRecorder:
         self.timestamps.append(self.t_start + seconds)
         if self.info_keywords:
             self._keyword_cells.append(self._cells(info))
-        self._waiting += self._row(-1).encode("utf-8")
-        problem = self._write_rows()
+        problem = self._write_rows(self._row(-1).encode("utf-8"), now)
         if problem is not None:
             _warn_once("The journal %s cannot be written (%s): its rows wait in memory.", self.journal_path, problem)
         return {"r": reward, "l": length, "t": round(now - start, 6)}
@@ -542,36 +544,38 @@ class StatsRecorder:
             cells += ',"{}"'.format(text.replace('"', '""')) if re.search('[",]', text) else "," + text
         return cells
 
-    def _write_rows(self) -> Optional[OSError]:
-        """Hand the rows that wait to the operating system, and return what kept it from taking all of them.
-
-        The size of the file tells how many of the bytes have arrived: a disk that filled up in mid-row, or a signal
-        between a write and the note of it, leaves no gap and no row twice.
-        """
+    def _write_rows(self, row: bytes = b"", now: float = math.inf) -> Optional[OSError]:
+        """Hand a row, and those that wait, to the operating system; return what kept it from taking all of them."""
+        size, waiting = self._journal_state
+        self._journal_state = size, waiting + row
         try:
-            status = os.fstat(self._journal)
-            if status.st_nlink == 0 and not os.path.lexists(self.journal_path):
-                status = self._replace_lost_journal()
+            if waiting or now >= self._next_look:
+                self._look_at_journal()
+                self._next_look = now + 1.0
             while True:
-                del self._waiting[:max(0, status.st_size - self._journal_size)]
-                self._journal_size = status.st_size
-                if not self._waiting:
+                size, waiting = self._journal_state
+                if not waiting:
                     return None
-                os.write(self._journal, self._waiting)
-                status = os.fstat(self._journal)
+                written = os.write(self._journal, waiting)
+                self._journal_state = size + written, waiting[written:]
         except OSError as problem:
             return problem
 
-    def _replace_lost_journal(self) -> os.stat_result:
-        """The journal was removed under the open file: write it again, whole, if there is a directory to do so."""
-        journal = _exclusive(self.journal_path)
-        os.dup2(journal, self._journal)
-        os.close(journal)
-        self._waiting = bytearray(self._header.encode("utf-8"))
-        for index in range(len(self.timestamps)):
-            self._waiting += self._row(index).encode("utf-8")
-        self._journal_size = 0
-        return os.fstat(self._journal)
+    def _look_at_journal(self) -> None:
+        """See what the file holds: after a signal between a write and the note of it that is more than was noted.
+
+        A journal that was removed under the open file is written again, whole, once there is a directory to do so.
+        """
+        status = os.fstat(self._journal)
+        size, waiting = self._journal_state
+        if status.st_nlink == 0 and not os.path.lexists(self.journal_path):
+            journal = _exclusive(self.journal_path)
+            os.dup2(journal, self._journal)
+            os.close(journal)
+            rows = [self._header] + [self._row(index) for index in range(len(self.timestamps))]
+            self._journal_state = 0, "".join(rows).encode("utf-8")
+        else:
+            self._journal_state = status.st_size, waiting[max(0, status.st_size - size):]
 
     def flush(self) -> None:
         """Write the statistics as JSON, in gym's format.
@@ -624,7 +628,7 @@ class StatsRecorder:
             _owners.discard(self)
 
     def __del__(self) -> None:
-        if not getattr(self, "closed", True):
+        if not self.closed:
             _close_quietly(self.close)
 
 
@@ -1376,8 +1380,295 @@ class Episode(NamedTuple):
     info: Any      # the last step's
 
 
+class _Options(NamedTuple):
+    """The keyword arguments of `Monitor`."""
+    allow_early_resets: bool
+    step_trigger: Optional[Callable[[int], bool]]
+    video_length: Optional[int]
+    fps: Optional[float]
+    stats_key: Optional[str]
+    info_keywords: Tuple[str, ...]
+    keep_video: Optional[Callable[[Episode], bool]]
+
+
 # Encoders that still finish their files while the training goes on; one more waits for the oldest.
 _FINISHING = 2
+
+
+class _Recording:
+    """A recording from `start` to `close`: the episodes as they happen, between environment and recorders.
+
+    `Monitor` is the layer around it that passes for an environment. They are two objects because CPython (up to 3.11)
+    looks up every attribute more slowly on a class that has `__getattr__`: it doubled the cost of a step.
+    """
+
+    open = False
+
+    def __init__(self, env: Any, stats: StatsRecorder, infix: str, schedule: Callable[[int], bool],
+                 write_upon_reset: bool, options: _Options) -> None:
+        self.env = env
+        self.stats = stats
+        self.infix = infix
+        self.schedule = schedule
+        self.write_upon_reset = write_upon_reset
+        self.options = options
+        self.video_recorder: Optional[VideoRecorder] = None
+        self.open = True
+        self.inherited = False            # by a forked child
+        self._rewards = stats.rewards     # of the episode under way
+        self._outside = True              # no episode is being recorded: the one thing that `step` has to look at
+        self._broken = False              # ... for an exception left `step`, so that this episode does not count
+        self._clip: Optional[VideoRecorder] = None        # the video that is being captured
+        self._capturing = options.step_trigger is not None  # whether `step` has to think of videos
+        self._episode_clips: List[VideoRecorder] = []     # those begun in this episode
+        self._ended_clips: List[VideoRecorder] = []       # those whose encoders may not have finished
+        self._videos: List[Tuple[str, str]] = []
+        self._listed = 0                  # how many of them are in the manifests of earlier batches
+        self._flushed: Any = None         # how many episodes and videos the manifest knows of, and its stats.json
+        self._popped: List[Any] = []      # frames of `rgb_array_list` that the recorder took from the environment
+        _owners.add(self)
+
+    # The episodes
+
+    def step(self, action: Any) -> Any:
+        if self._outside:
+            return self._step_outside(action)
+        try:
+            result = self.env.step(action)
+        except BaseException:
+            self._break_episode()
+            raise
+        try:
+            _, reward, terminated, truncated, _ = result
+            done = terminated or truncated
+            self._rewards.append(float(reward))
+        except (TypeError, ValueError, OverflowError):
+            done = self._step_of_another_form(result)
+        if done or self._capturing:
+            self._after_step(result, done)
+        return result
+
+    def _step_of_another_form(self, result: Any) -> bool:
+        """Record the reward of a step that isn't five values with a plain number, and return whether it is done."""
+        try:
+            reward, done = _reward_and_done(result)
+            self._rewards.append(_as_number(reward))
+        except Error:
+            self._break_episode()
+            raise
+        return done
+
+    def _step_outside(self, action: Any) -> Any:
+        """A step when no episode is being recorded: an error while we record, else the environment's own business."""
+        if self.open and not self._broken:
+            self.stats.before_step(action)
+        self._tell_inherited()
+        result = self.env.step(action)
+        if self._broken and self.stats.autoreset and _reward_and_done(result)[1]:
+            self._drop_episode()
+            self._begin_episode()
+        return result
+
+    def _break_episode(self) -> None:
+        """After an exception nobody knows what the episode has been: what follows, up to a reset, is not recorded."""
+        self._outside = self._broken = True
+
+    def _after_step(self, result: Any, done: bool) -> None:
+        step = self.stats.total_steps - 1
+        episode = self._record_episode(_info_of(result)) if done else None
+        if episode is None or not self.stats.autoreset:  # else the environment shows the next episode already
+            self._film(step, self.episode_id if episode is None else episode.episode_id)
+        if episode is not None:
+            self._end_episode_clips(episode)
+            if self.stats.autoreset:
+                self._begin_episode()
+            self.flush_upon_reset()
+
+    def _record_episode(self, info: Any) -> Episode:
+        """Count the episode as completed: the statistics come first, pictures may take their time."""
+        self._outside = True
+        number = self.episode_id
+        summary = self.stats.save_complete(info)
+        if self.options.stats_key is not None and isinstance(info, dict):
+            info.setdefault(self.options.stats_key, summary)
+        return Episode(number, summary["r"], summary["l"], info)
+
+    def reset(self, **kwargs: Any) -> Any:
+        if not self.open:
+            self._tell_inherited()
+            return self.env.reset(**kwargs)
+        if not self._broken:
+            self.stats.before_reset()
+        self._drop_episode()
+        result = self.env.reset(**kwargs)
+        self._begin_episode()
+        self.flush_upon_reset()
+        return result
+
+    def _drop_episode(self) -> None:
+        """Forget the episode under way, if there is one, and its videos with it."""
+        if not self.stats.done:
+            self.stats.done = True
+            for clip in self._episode_clips:
+                self._discard(clip)
+        self._outside, self._broken = True, False
+
+    def _begin_episode(self) -> None:
+        self.stats.after_reset(None)
+        self._begin_clips("video{:06d}", self.episode_id)
+        self._outside = False
+
+    @property
+    def episode_id(self) -> int:
+        return self.stats.first_episode_id + len(self.stats.timestamps)
+
+    # The videos
+
+    def _begin_clips(self, name: str, number: int, **metadata: Any) -> None:
+        """An episode begins: with a video, if it is picked, whose first frame the reset has drawn."""
+        self._popped = []
+        self._episode_clips = []
+        if self._ended_clips:
+            self._settle(wait=False)
+        if _ask(self.schedule, number, otherwise=False):
+            self._begin_clip(name.format(number), dict(metadata, episode_id=self.episode_id))
+        if self._clip is not None:
+            self._capture(self._clip)
+
+    def _begin_clip(self, name: str, metadata: Dict[str, Any]) -> None:
+        self._end_clip()
+        path = os.path.join(self.stats.directory, f"{FILE_PREFIX}.video.{self.infix}.{name}")
+        clip = VideoRecorder(self.env, base_path=path, metadata=metadata, fps=self.options.fps)
+        if clip.enabled:
+            self.video_recorder = self._clip = clip
+            self._capturing = True
+            self._episode_clips.append(clip)
+
+    def _film(self, step: int, number: int) -> None:
+        """Add what a step has drawn to the video, a new one if this step is to begin it."""
+        trigger = self.options.step_trigger
+        if trigger is not None and _ask(trigger, step, otherwise=False):
+            self._begin_clip(f"step{step:09d}", {"step": step, "episode_id": number})
+        if self._clip is not None:
+            self._capture(self._clip)
+
+    def _capture(self, clip: VideoRecorder) -> None:
+        clip.popped = self._popped
+        clip.capture_frame()
+        length = self.options.video_length
+        if not clip.functional or (length and clip.frames >= length):
+            self._end_clip()
+
+    def _end_clip(self) -> None:
+        """End the video that is being captured; its encoder finishes beside the training."""
+        clip = self._no_clip()
+        if clip is not None:
+            clip._end()
+            self._ended_clips.append(clip)
+            while len(self._ended_clips) > _FINISHING:
+                self._ended_clips[0]._settle(wait=True)
+                self._settle(wait=False)
+
+    def _no_clip(self) -> Optional[VideoRecorder]:
+        clip, self._clip = self._clip, None
+        self._capturing = self.options.step_trigger is not None
+        return clip
+
+    def _end_episode_clips(self, episode: Episode) -> None:
+        """An episode is over: end its video, unless it has a length of its own, and ask whether it stays."""
+        keep = self.options.keep_video
+        if keep is not None and self._episode_clips and not _ask(keep, episode, otherwise=True):
+            for clip in self._episode_clips:
+                self._discard(clip)
+        elif keep is not None or not self.options.video_length:
+            self._end_clip()
+
+    def _discard(self, clip: VideoRecorder) -> None:
+        clip._drop()
+        if clip is self._clip:
+            self._no_clip()
+        self._ended_clips = [other for other in self._ended_clips if other is not clip]
+        self._videos = [video for video in self._videos if video[0] != clip.path]
+
+    def _settle(self, wait: bool) -> None:
+        """List the videos whose files have become final; with `wait`, all of them."""
+        unfinished = []
+        for clip in self._ended_clips:
+            if not clip._settle(wait):
+                unfinished.append(clip)
+            elif clip.functional and not clip.empty:
+                assert clip.path is not None and clip.metadata_path is not None
+                self._videos.append((clip.path, clip.metadata_path))
+        self._ended_clips = unfinished
+
+    def videos(self) -> List[Tuple[str, str]]:
+        self._settle(wait=True)
+        return list(self._videos)
+
+    def render(self, *args: Any, **kwargs: Any) -> Any:
+        """Draw the environment; a list of frames begins with those that the recorder has taken from it."""
+        result = self.env.render(*args, **kwargs)
+        if isinstance(result, list) and self._popped:
+            result, self._popped = self._popped + result, []
+        return result
+
+    # The files
+
+    def flush_upon_reset(self) -> None:
+        if self.write_upon_reset:
+            try:
+                self._flush()
+            except Error as problem:
+                _warn_once("%s", problem)
+
+    def _flush(self) -> None:
+        """Write statistics and manifest in gym's format, if there is anything new to write."""
+        stats = self.stats
+        state = (len(stats.timestamps), len(self._videos))
+        if self._flushed is not None and state == self._flushed[:2]:
+            return
+        stats.flush()
+        name = os.path.basename(stats.path)
+        if self._flushed is not None and name != self._flushed[-1]:
+            self._listed = self._flushed[1]  # A new batch lists the videos that have come since.
+        infix = name[len(FILE_PREFIX + ".episode_batch."):-len(".stats.json")]
+        manifest = os.path.join(stats.directory, f"{MANIFEST_PREFIX}.{infix}.manifest.json")
+        try:
+            _write_json(manifest, {
+                "stats": name,
+                "videos": [[os.path.basename(path) for path in video] for video in self._videos[self._listed:]],
+                "env_info": {"env_id": stats.env_id, "gym_version": stats.gym_version},
+            })
+        except OSError as problem:
+            raise Error(f"The manifest {manifest} cannot be written: {problem.strerror}.") from problem
+        self._flushed = state + (name,)
+
+    def close(self) -> None:
+        """End the recording, and wait until its files are complete. An `Error` leaves it open, to try again."""
+        if self.open:
+            self._outside = True
+            self._end_clip()
+            self._settle(wait=True)
+            self.stats.close()
+            self._flush()
+            self.open = self._broken = False
+            _owners.discard(self)
+
+    def _let_go(self) -> None:
+        """A forked child has no part in the recording: it goes on in the parent."""
+        self._no_clip()
+        self._ended_clips = []
+        self._outside = self.inherited = True
+        self.open = self._broken = False
+
+    def _tell_inherited(self) -> None:
+        if self.inherited:
+            _warn_once("This process was forked from one that records: what the environment does here is not recorded. "
+                       "Give the child a Monitor of its own.")
+
+    def __del__(self) -> None:
+        if self.open:
+            _close_quietly(self.close)
 
 
 class Monitor:
@@ -1422,7 +1713,8 @@ class Monitor:
         write_upon_reset: as given.
     """
 
-    enabled = False
+    file_prefix = FILE_PREFIX
+    _recording_type: Type[_Recording] = _Recording
     _number_of_monitors = 0
 
     def __init__(self, env: Any, directory: Optional[str] = None, video_callable: Any = None, force: bool = False,
@@ -1432,24 +1724,11 @@ class Monitor:
                  fps: Optional[float] = None, stats_key: Optional[str] = "episode",
                  info_keywords: Sequence[str] = (), keep_video: Optional[Callable[[Episode], bool]] = None) -> None:
         self._check_env(env)
-        _check_options(step_trigger, video_length, fps, stats_key, info_keywords, keep_video)
         self.env = env
-        self.directory: Optional[str] = None
-        self.stats_recorder: Optional[StatsRecorder] = None
-        self.video_recorder: Optional[VideoRecorder] = None
-        self.video_callable: Callable[[int], bool] = disable_videos
-        self.file_prefix = FILE_PREFIX
-        self.file_infix: Optional[str] = None
-        self.write_upon_reset = write_upon_reset
-        self._allow_early_resets = allow_early_resets
-        self._step_trigger = step_trigger
-        self._video_length = video_length
-        self._fps = fps
-        self._stats_key = stats_key
-        self._info_keywords = tuple(info_keywords)
-        self._keep_video = keep_video
-        self._env_closed = self._inherited = False
-        self._idle()
+        self._options = _check_options(_Options(allow_early_resets, step_trigger, video_length, fps, stats_key,
+                                                info_keywords, keep_video))  # type: ignore[arg-type]
+        self._recording: Optional[_Recording] = None
+        self._env_closed = False
         if directory is not None:
             self.start(directory, video_callable, force, resume, write_upon_reset, uid, mode)
 
@@ -1458,21 +1737,6 @@ class Monitor:
             raise Error(f"{type(env).__name__} is a vector environment (it has num_envs): wrap it in VectorMonitor, "
                         "or each of its sub-environments in a Monitor.")
         _check_methods(env)
-
-    def _idle(self) -> None:
-        """The state between recordings."""
-        self.enabled = False
-        self._rewards: List[float] = []   # the statistics' own list of the rewards of the episode under way
-        self._outside = True              # no episode is being recorded: the one thing that `step` has to look at
-        self._broken = False              # ... for an exception left `step`, so that this episode does not count
-        self._capturing = False           # whether `step` has more to do than to add up rewards
-        self._clip: Optional[VideoRecorder] = None        # the video that is being captured
-        self._episode_clips: List[VideoRecorder] = []     # those begun in this episode
-        self._ended_clips: List[VideoRecorder] = []       # those whose encoders may not have finished
-        self._videos: List[Tuple[str, str]] = []
-        self._listed = 0                  # how many of them are in the manifests of earlier batches
-        self._flushed: Any = None         # how many episodes and videos the manifest knows of, and its stats.json
-        self._popped: List[Any] = []      # frames of `rgb_array_list` that the recorder took from the environment
 
     def start(self, directory: str, video_callable: Any = None, force: bool = False, resume: bool = False,
               write_upon_reset: bool = False, uid: Optional[Union[str, int]] = None,
@@ -1485,36 +1749,32 @@ class Monitor:
         """
         if self.enabled:
             raise Error(f"This monitor is recording into {self.directory}: close() it before it is started again.")
-        schedule = _schedule(video_callable, self._step_trigger)
-        type = _episode_type(mode or "training")
+        schedule = _schedule(video_callable, self._options.step_trigger)
+        type_ = _episode_type(mode or "training")
         owner = _check_uid(uid)
         folder = _check_directory(directory)
         made = _make_directory(folder)
-        self._idle()
         try:
             if force:
                 clear_monitor_files(folder)
             elif not resume:
                 _refuse_earlier_run(folder)
             first = _count_episodes(folder, None if uid is None else owner) if resume else 0
-            self._claim(folder, owner, first)
+            stats, infix = self._claim(folder, owner, first)
         except OSError as problem:
             _remove_directories(made)
             raise Error(f"The monitor directory {folder} cannot be used: {problem.strerror}.") from problem
         except BaseException:
             _remove_directories(made)
             raise
-        assert self.stats_recorder is not None
-        self.stats_recorder.type = type
-        self.directory = folder
-        self.video_callable = schedule
-        self.write_upon_reset = write_upon_reset
-        self._rewards = self.stats_recorder.rewards
-        self._env_closed = self._inherited = False
-        self.enabled = True
-        _owners.add(self)
+        stats.type = type_
+        self._recording = self._recording_type(self.env, stats, infix, schedule, write_upon_reset, self._options)
+        self._env_closed = False
+        if type(self).step is Monitor.step:
+            # The method below would do; without the way through it a step costs a quarter less (.ci/bench.py: step).
+            self.step = self._recording.step  # type: ignore[method-assign]
 
-    def _claim(self, folder: str, owner: str, first_episode_id: int) -> None:
+    def _claim(self, folder: str, owner: str, first_episode_id: int) -> Tuple[StatsRecorder, str]:
         """Make INFIX our own: whoever creates its journal has it, and names of gym's that hold it are not taken."""
         names = os.listdir(folder)
         while True:
@@ -1523,14 +1783,13 @@ class Monitor:
             if any(f".{infix}." in name for name in names if name.startswith(FILE_PREFIX)):
                 continue
             try:
-                self.stats_recorder = StatsRecorder(
-                    folder, f"{FILE_PREFIX}.episode_batch.{infix}", self._autoreset, _env_id(self.env),
+                return StatsRecorder(
+                    folder, f"{FILE_PREFIX}.episode_batch.{infix}", _is_autoreset(self.env), _env_id(self.env),
                     gym_version=_gym_version(self.env), first_episode_id=first_episode_id,
-                    info_keywords=self._info_keywords, allow_early_resets=self._allow_early_resets)
+                    info_keywords=self._options.info_keywords,
+                    allow_early_resets=self._options.allow_early_resets), infix
             except _NameTaken:
                 continue
-            self.file_infix = infix
-            return
 
     # The environment's own calls
 
@@ -1547,76 +1806,7 @@ class Monitor:
             ResetNeeded: no episode is under way.
             Error: the result has the wrong shape, or the reward is no number. The episode is not counted then.
         """
-        if self._outside:
-            return self._step_outside(action)
-        try:
-            result = self.env.step(action)
-        except BaseException:
-            self._break_episode()
-            raise
-        try:
-            _, reward, terminated, truncated, _ = result
-            done = terminated or truncated
-            self._rewards.append(float(reward))
-        except (TypeError, ValueError, OverflowError):
-            done = self._step_of_another_form(result)
-        if done or self._capturing:
-            self._after_step(result, done)
-        return result
-
-    def _step_of_another_form(self, result: Any) -> bool:
-        """Record the reward of a step that isn't five values with a plain number, and return whether it is done."""
-        try:
-            reward, done = _reward_and_done(result)
-            self._rewards.append(_as_number(reward))
-        except Error:
-            self._break_episode()
-            raise
-        return done
-
-    def _step_outside(self, action: Any) -> Any:
-        """A step when no episode is being recorded: an error while we record, else the environment's own business."""
-        if self.enabled and not self._broken:
-            assert self.stats_recorder is not None
-            self.stats_recorder.before_step(action)
-        self._tell_inherited()
-        result = self.env.step(action)
-        if self._broken and self._autoreset and _reward_and_done(result)[1]:
-            self._drop_episode()
-            self._begin_episode()
-        return result
-
-    def _break_episode(self) -> None:
-        """After an exception nobody knows what the episode has been: what follows, up to a reset, is not recorded."""
-        self._outside = self._broken = True
-
-    def _after_step(self, result: Any, done: bool) -> None:
-        stats = self.stats_recorder
-        assert stats is not None
-        step = stats.total_steps - 1
-        episode = self._record_episode(_info_of(result)) if done else None
-        if not (done and self._autoreset):  # else the environment shows the next episode already
-            if self._step_trigger is not None and _ask(self._step_trigger, step, otherwise=False):
-                self._begin_clip(f"step{step:09d}", {"step": step, "episode_id": self._id_of(episode)})
-            self._capture()
-        if episode is not None:
-            self._end_episode_clips(episode)
-            if self._autoreset:
-                self._begin_episode()
-            self._flush_upon_reset()
-
-    def _id_of(self, episode: Optional[Episode]) -> int:
-        return self.episode_id if episode is None else episode.episode_id
-
-    def _record_episode(self, info: Any) -> Episode:
-        """Count the episode as completed: the statistics come first, pictures may take their time."""
-        assert self.stats_recorder is not None
-        self._outside = True
-        number = self.episode_id
-        summary = self.stats_recorder.save_complete(info)
-        if self._stats_key is not None and isinstance(info, dict):
-            info.setdefault(self._stats_key, summary)
-        return Episode(number, summary["r"], summary["l"], info)
+        return self.env.step(action) if self._recording is None else self._recording.step(action)
 
     def reset(self, **kwargs: Any) -> Any:
         """Begin an episode.
@@ -1630,46 +1820,12 @@ class Monitor:
         Raises:
             Error: an episode is under way, has steps, and `allow_early_resets` is not set.
         """
-        if not self.enabled:
-            self._tell_inherited()
-            return self.env.reset(**kwargs)
-        assert self.stats_recorder is not None
-        if not self._broken:
-            self.stats_recorder.before_reset()
-        self._drop_episode()
-        result = self.env.reset(**kwargs)
-        self._begin_episode()
-        self._flush_upon_reset()
-        return result
-
-    def _drop_episode(self) -> None:
-        """Forget the episode under way, if there is one, and its videos with it."""
-        assert self.stats_recorder is not None
-        if not self.stats_recorder.done:
-            self.stats_recorder.done = True
-            for clip in self._episode_clips:
-                self._discard(clip)
-        self._outside, self._broken = True, False
-
-    def _begin_episode(self) -> None:
-        assert self.stats_recorder is not None
-        self.stats_recorder.after_reset(None)
-        self._popped = []
-        self._episode_clips = []
-        self._settle(wait=False)
-        if _ask(self.video_callable, self.episode_id, otherwise=False):
-            self._begin_clip(f"video{self.episode_id:06d}", {"episode_id": self.episode_id})
-        self._capture()
-        self._outside = False
+        return self.env.reset(**kwargs) if self._recording is None else self._recording.reset(**kwargs)
 
     def render(self, *args: Any, **kwargs: Any) -> Any:
-        """Draw the environment; in gymnasium's `rgb_array_list` mode, with the frames that the recorder has taken."""
-        result = self.env.render(*args, **kwargs)
-        if isinstance(result, list) and self._popped:
-            result, self._popped = self._popped + result, []
-            if self._clip is not None:
-                self._clip.popped = self._popped
-        return result
+        """Draw the environment, as it does by itself."""
+        renderer = self.env if self._recording is None else self._recording
+        return renderer.render(*args, **kwargs)
 
     def close(self) -> None:
         """End the recording, wait until its files are complete, and close the environment. May be called again.
@@ -1681,147 +1837,53 @@ class Monitor:
                 again.
         """
         try:
-            self._close_files()
+            if self._recording is not None:
+                self._recording.close()
         finally:
             close = getattr(self.env, "close", None)
             if callable(close) and not self._env_closed:
                 self._env_closed = True
                 close()
 
-    # Videos
-
-    def _begin_clip(self, name: str, metadata: Dict[str, Any]) -> None:
-        self._end_clip()
-        assert self.directory is not None
-        path = os.path.join(self.directory, f"{FILE_PREFIX}.video.{self.file_infix}.{name}")
-        clip = VideoRecorder(self.env, base_path=path, metadata=metadata, fps=self._fps)
-        if clip.enabled:
-            clip.popped = self._popped
-            self.video_recorder = self._clip = clip
-            self._episode_clips.append(clip)
-        self._capturing = self._clip is not None or self._step_trigger is not None
-
-    def _capture(self) -> None:
-        clip = self._clip
-        if clip is None:
-            return
-        clip.popped = self._popped
-        clip.capture_frame()
-        if not clip.functional or (self._video_length and clip.frames >= self._video_length):
-            self._end_clip()
-
-    def _end_clip(self) -> None:
-        """End the video that is being captured; its encoder finishes beside the training."""
-        clip, self._clip = self._clip, None
-        self._capturing = self._step_trigger is not None
-        if clip is not None:
-            clip._end()
-            self._ended_clips.append(clip)
-            while len(self._ended_clips) > _FINISHING:
-                self._ended_clips[0]._settle(wait=True)
-                self._settle(wait=False)
-
-    def _end_episode_clips(self, episode: Episode) -> None:
-        """An episode is over: end its video, unless it has a length of its own, and ask whether it stays."""
-        keep = self._keep_video is None or not self._episode_clips or _ask(self._keep_video, episode, otherwise=True)
-        if not keep:
-            for clip in self._episode_clips:
-                self._discard(clip)
-        elif not self._video_length or self._keep_video is not None:
-            self._end_clip()
-
-    def _discard(self, clip: VideoRecorder) -> None:
-        clip._drop()
-        if clip is self._clip:
-            self._clip = None
-            self._capturing = self._step_trigger is not None
-        self._ended_clips = [other for other in self._ended_clips if other is not clip]
-        self._videos = [video for video in self._videos if video[0] != clip.path]
-
-    def _settle(self, wait: bool) -> None:
-        """List the videos whose files have become final; with `wait`, all of them."""
-        unfinished = []
-        for clip in self._ended_clips:
-            if not clip._settle(wait):
-                unfinished.append(clip)
-            elif clip.functional and not clip.empty:
-                assert clip.path is not None and clip.metadata_path is not None
-                self._videos.append((clip.path, clip.metadata_path))
-        self._ended_clips = unfinished
-
-    # Files
-
-    def _flush_upon_reset(self) -> None:
-        if self.write_upon_reset:
-            try:
-                self._flush()
-            except Error as problem:
-                _warn_once("%s", problem)
-
-    def _flush(self) -> None:
-        """Write statistics and manifest in gym's format, if there is anything new to write."""
-        stats = self.stats_recorder
-        assert stats is not None and self.directory is not None
-        state = (len(stats.timestamps), len(self._videos))
-        if self._flushed is not None and state == self._flushed[:2]:
-            return
-        stats.flush()
-        name = os.path.basename(stats.path)
-        if self._flushed is not None and name != self._flushed[-1]:
-            self._listed = self._flushed[1]  # A new batch lists the videos that have come since.
-        infix = name[len(FILE_PREFIX + ".episode_batch."):-len(".stats.json")]
-        manifest = os.path.join(self.directory, f"{MANIFEST_PREFIX}.{infix}.manifest.json")
-        try:
-            _write_json(manifest, {
-                "stats": name,
-                "videos": [[os.path.basename(path) for path in video] for video in self._videos[self._listed:]],
-                "env_info": {"env_id": stats.env_id, "gym_version": stats.gym_version},
-            })
-        except OSError as problem:
-            raise Error(f"The manifest {manifest} cannot be written: {problem.strerror}.") from problem
-        self._flushed = state + (name,)
-
-    def _close_files(self) -> None:
-        if not self.enabled:
-            return
-        assert self.stats_recorder is not None
-        self._outside = True
-        self._end_clip()
-        self._settle(wait=True)
-        self.stats_recorder.close()
-        self._flush()
-        videos = self._videos
-        self._idle()
-        self._videos = videos
-        _owners.discard(self)
-
-    def _let_go(self) -> None:
-        """A forked child has no part in the recording: it goes on in the parent."""
-        self._idle()
-        self._inherited = True
-
-    def _tell_inherited(self) -> None:
-        if self._inherited:
-            _warn_once("This process was forked from one that records: what the environment does here is not recorded. "
-                       "Give the child a Monitor of its own.")
-
-    def __del__(self) -> None:
-        if self.enabled:
-            _close_quietly(self._close_files)
-
     # What there is to read
+
+    @property
+    def enabled(self) -> bool:
+        return self._recording is not None and self._recording.open
+
+    @property
+    def directory(self) -> Optional[str]:
+        return None if self._recording is None else self._recording.stats.directory
+
+    @property
+    def stats_recorder(self) -> Optional[StatsRecorder]:
+        return None if self._recording is None else self._recording.stats
+
+    @property
+    def video_recorder(self) -> Optional[VideoRecorder]:
+        return None if self._recording is None else self._recording.video_recorder
+
+    @property
+    def video_callable(self) -> Callable[[int], bool]:
+        return disable_videos if self._recording is None else self._recording.schedule
+
+    @property
+    def file_infix(self) -> Optional[str]:
+        return None if self._recording is None else self._recording.infix
+
+    @property
+    def write_upon_reset(self) -> bool:
+        return self._recording is not None and self._recording.write_upon_reset
 
     @property
     def episode_id(self) -> int:
         """Number of the episode under way or, between two, of the next one: so many were completed before it."""
-        stats = self.stats_recorder
-        return 0 if stats is None else stats.first_episode_id + len(stats.timestamps)
+        return 0 if self._recording is None else self._recording.episode_id
 
     @property
     def videos(self) -> List[Tuple[str, str]]:
         """Pairs of paths, recording and metadata; reading it waits for videos that are still being finished."""
-        self._settle(wait=True)
-        return list(self._videos)
+        return [] if self._recording is None else self._recording.videos()
 
     def set_monitor_mode(self, mode: str) -> None:
         """Set the type of the episodes from the next reset on: 'training' or 'evaluation'.
@@ -1829,22 +1891,22 @@ class Monitor:
         Raises:
             Error: another mode, or the monitor has not been started.
         """
-        type = _episode_type(mode)
-        if self.stats_recorder is None:
+        type_ = _episode_type(mode)
+        if self._recording is None:
             raise Error("The mode of a monitor can be set once it has been started.")
-        self.stats_recorder.type = type
+        self._recording.stats.type = type_
 
     def get_total_steps(self) -> int:
         """Steps taken while recording, those of unfinished episodes included."""
-        return 0 if self.stats_recorder is None else self.stats_recorder.total_steps
+        return 0 if self._recording is None else self._recording.stats.total_steps
 
     def get_episode_rewards(self) -> List[float]:
         """Return of each completed episode."""
-        return [] if self.stats_recorder is None else self.stats_recorder.episode_rewards
+        return [] if self._recording is None else self._recording.stats.episode_rewards
 
     def get_episode_lengths(self) -> List[int]:
         """Length of each completed episode, in steps."""
-        return [] if self.stats_recorder is None else self.stats_recorder.episode_lengths
+        return [] if self._recording is None else self._recording.stats.episode_lengths
 
     def get_episode_times(self) -> List[float]:
         """When each completed episode ended, in seconds since the monitor was started."""
@@ -1857,10 +1919,6 @@ class Monitor:
     def unwrapped(self) -> Any:
         """The environment under all wrappers."""
         return getattr(self.env, "unwrapped", self.env)
-
-    @property
-    def _autoreset(self) -> bool:
-        return bool((getattr(self.env, "metadata", None) or {}).get("semantics.autoreset"))
 
     def __getattr__(self, name: str) -> Any:
         """Public attributes that the monitor has not are the environment's."""
@@ -1906,24 +1964,11 @@ class Monitor:
         return f"<{type(self).__name__}{self.env}>"
 
 
-class VectorMonitor(Monitor):
-    """Record a gymnasium `VectorEnv` as one object: every sub-environment's episodes, in one journal.
+class _VectorRecording(_Recording):
+    """The recording of a vector environment: what there is once in `_Recording` is there once a sub-environment."""
 
-    The arguments are `Monitor`'s. Rewards and ends are taken from whatever arrays the environment gives (numpy's, or
-    torch tensors on the CPU), in both autoreset modes. `info["episode"]` has an array for each of "r", "l" and "t",
-    and `info["_episode"]` tells which of their entries are of episodes that this step ended.
-
-    Resetting drops the episodes under way. Videos show what `render` returns, of a tuple the first frame, which is
-    the first sub-environment's; their schedule and their names count the episodes of that one.
-    """
-
-    def _check_env(self, env: Any) -> None:
-        if not hasattr(env, "num_envs"):
-            raise Error(f"{type(env).__name__} is not a vector environment (it has no num_envs): wrap it in Monitor.")
-        _check_methods(env)
-
-    def _idle(self) -> None:
-        super()._idle()
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         # Arrays of the environment's own kind, with an entry a sub-environment, made by the first step ...
         self._returns: Any = None       # ... the return so far of the episode under way
         self._first_steps: Any = None   # ... the step after which it began
@@ -1933,27 +1978,22 @@ class VectorMonitor(Monitor):
         self._steps = 0                 # since the start; one is a step of each sub-environment
         self._resetting: List[int] = []  # the sub-environments that the next step will only reset
         self._first_episodes = 0        # episodes that the first sub-environment has begun
-
-    @property
-    def _same_step(self) -> bool:
-        """Whether the step that ends an episode returns the first observation of the next one."""
         mode = (getattr(self.env, "metadata", None) or {}).get("autoreset_mode")
-        return "same" in str(getattr(mode, "value", mode)).lower()
+        # Whether the step that ends an episode returns the first observation of the next one.
+        self._same_step = "same" in str(getattr(mode, "value", mode)).lower()
 
     def reset(self, **kwargs: Any) -> Any:
-        """Begin an episode in every sub-environment, or in those that `options["reset_mask"]` picks."""
         mask = (kwargs.get("options") or {}).get("reset_mask")
         chosen = None if mask is None or self._outside else [index for index, on in enumerate(mask.tolist()) if on]
         result = self.env.reset(**kwargs)
-        if not self.enabled:
+        if not self.open:
             self._tell_inherited()
             return result
-        assert self.stats_recorder is not None
         if chosen is None:
             self._returns, self._resetting = None, []
-            self._types = [self.stats_recorder.type] * int(self.env.num_envs)
+            self._types = [self.stats.type] * int(self.env.num_envs)
             self._start_time = time.perf_counter()
-            self.stats_recorder.after_reset(None)
+            self.stats.after_reset(None)
             self._outside = self._broken = False
         elif self._returns is not None:
             self._resetting = [index for index in self._resetting if index not in chosen]
@@ -1962,11 +2002,10 @@ class VectorMonitor(Monitor):
             for clip in self._episode_clips:
                 self._discard(clip)
             self._begin_first_episode()
-        self._flush_upon_reset()
+        self.flush_upon_reset()
         return result
 
     def step(self, action: Any) -> Any:
-        """Take a step in every sub-environment; see `Monitor.step`."""
         if self._outside:
             return self._step_outside(action)
         try:
@@ -1982,13 +2021,12 @@ class VectorMonitor(Monitor):
         reset, self._resetting = self._resetting, []
         if reset:
             self._restart(reset)  # For them this step was a reset, and its reward none.
-        assert self.stats_recorder is not None
-        self.stats_recorder.steps_before += len(self._types) - len(reset)
+        self.stats.steps_before += len(self._types) - len(reset)
         episode = self._end_episodes(ended, infos) if ended.any() else None
         if 0 in reset:
             self._begin_first_episode()
         elif self._capturing or episode is not None:
-            self._film(episode)
+            self._after_first_step(episode)
         return result
 
     def _make_arrays(self, rewards: Any) -> None:
@@ -2000,54 +2038,45 @@ class VectorMonitor(Monitor):
 
     def _restart(self, indices: List[int]) -> None:
         """An episode begins in these sub-environments."""
-        assert self.stats_recorder is not None
         for index in indices:
             self._returns[index] = 0.0
             self._first_steps[index] = self._steps
             self._start_times[index] = time.perf_counter()
-            self._types[index] = self.stats_recorder.type
+            self._types[index] = self.stats.type
 
     def _end_episodes(self, ended: Any, infos: Any) -> Optional[Episode]:
         """Record the episodes that a step ended, and return that of the first sub-environment if it is one."""
-        stats = self.stats_recorder
-        assert stats is not None
+        key = self.options.stats_key
         returns, lengths = self._returns * ended, (self._steps - self._first_steps) * ended
-        if self._stats_key is not None and isinstance(infos, dict) and self._stats_key not in infos:
+        if key is not None and isinstance(infos, dict) and key not in infos:
             seconds = (time.perf_counter() - self._start_times) * ended
-            infos[self._stats_key] = {"r": returns, "l": lengths, "t": seconds.round(decimals=6)}
-            infos["_" + self._stats_key] = ended
+            infos[key] = {"r": returns, "l": lengths, "t": seconds.round(decimals=6)}
+            infos["_" + key] = ended
         indices = [index for index, end in enumerate(ended.tolist()) if end]
         first = None
         for index in indices:
-            info = _info_of_one(infos, index, self._info_keywords)
+            info = _info_of_one(infos, index, self.options.info_keywords)
             number = self.episode_id
-            summary = stats.record(float(returns[index]), int(lengths[index]), self._types[index],
-                                   float(self._start_times[index]), info)
+            summary = self.stats.record(float(returns[index]), int(lengths[index]), self._types[index],
+                                        float(self._start_times[index]), info)
             if index == 0:
                 first = Episode(number, summary["r"], summary["l"], infos)
         if self._same_step:
             self._restart(indices)
         else:
             self._resetting = indices
-        self._flush_upon_reset()
+        self.flush_upon_reset()
         return first
 
     def _begin_first_episode(self) -> None:
         """Begin the first sub-environment's episode: the one that videos show."""
-        self._settle(wait=False)
-        self._popped, self._episode_clips = [], []
         number, self._first_episodes = self._first_episodes, self._first_episodes + 1
-        if _ask(self.video_callable, number, otherwise=False):
-            self._begin_clip(f"video{number:06d}", {"episode_id": self.episode_id, "sub_environment": 0})
-        self._capture()
+        self._begin_clips("video{:06d}", number, sub_environment=0)
 
-    def _film(self, episode: Optional[Episode]) -> None:
-        """Add a step to the video; `episode` is the first sub-environment's, where this step ended it."""
+    def _after_first_step(self, episode: Optional[Episode]) -> None:
+        """Think of videos; `episode` is the first sub-environment's, where this step ended it."""
         if episode is None or not self._same_step:  # else the picture shows the next episode already
-            step = self._steps - 1
-            if self._step_trigger is not None and _ask(self._step_trigger, step, otherwise=False):
-                self._begin_clip(f"step{step:09d}", {"step": step, "episode_id": self.episode_id})
-            self._capture()
+            self._film(self._steps - 1, self.episode_id)
         if episode is not None:
             for clip in self._episode_clips:
                 clip.metadata["episode_id"] = episode.episode_id  # which number it has is known only now
@@ -2055,6 +2084,26 @@ class VectorMonitor(Monitor):
             self._episode_clips = []
             if self._same_step:
                 self._begin_first_episode()
+
+
+class VectorMonitor(Monitor):
+    """Record a gymnasium `VectorEnv` as one object: every sub-environment's episodes, in one journal.
+
+    The arguments are `Monitor`'s. Rewards and ends are taken from whatever arrays the environment gives (numpy's, or
+    torch tensors on the CPU), in both autoreset modes. `info["episode"]` has an array for each of "r", "l" and "t",
+    and `info["_episode"]` tells which of their entries are of episodes that this step ended.
+
+    Resetting, of all sub-environments or of those that `options["reset_mask"]` picks, drops their episodes under way.
+    Videos show what `render` returns, of a tuple the first frame, which is the first sub-environment's; their
+    schedule and their names count the episodes of that one.
+    """
+
+    _recording_type = _VectorRecording
+
+    def _check_env(self, env: Any) -> None:
+        if not hasattr(env, "num_envs"):
+            raise Error(f"{type(env).__name__} is not a vector environment (it has no num_envs): wrap it in Monitor.")
+        _check_methods(env)
 
 
 def _rewards_and_ends(result: Any) -> Tuple[Any, Any, Any]:
@@ -2098,6 +2147,10 @@ def _library_class(env: Any, wrapper: bool = False) -> Any:
     return None
 
 
+def _is_autoreset(env: Any) -> bool:
+    return bool((getattr(env, "metadata", None) or {}).get("semantics.autoreset"))
+
+
 def _env_id(env: Any) -> str:
     """The name under which the environment is registered, else the name of its class."""
     spec = getattr(env, "spec", None)
@@ -2132,23 +2185,26 @@ def _info_of(result: Any) -> Any:
     return None if callable(getattr(result, "last", None)) else result[-1]
 
 
-def _check_options(step_trigger: Any, video_length: Any, fps: Any, stats_key: Any, info_keywords: Any,
-                   keep_video: Any) -> None:
-    for name, function in (("step_trigger", step_trigger), ("keep_video", keep_video)):
+def _check_options(options: _Options) -> _Options:
+    """The same options, if each is what it should be."""
+    for name in ("step_trigger", "keep_video"):
+        function = getattr(options, name)
         if function is not None and not callable(function):
             raise Error(f"{name} has to be a function or None, not {function!r}.")
-    if video_length is not None and (not isinstance(video_length, int) or video_length < 0):
-        raise Error(f"video_length has to be a number of frames or None, not {video_length!r}.")
+    length, fps, key = options.video_length, options.fps, options.stats_key
+    if length is not None and (not isinstance(length, int) or length < 0):
+        raise Error(f"video_length has to be a number of frames or None, not {length!r}.")
     if fps is not None and (isinstance(fps, (str, bool)) or _frame_rate(None, fps) != fps):
         raise Error(f"fps has to be a number above 0 or None, not {fps!r}.")
-    if stats_key is not None and not isinstance(stats_key, str):
-        raise Error(f"stats_key has to be a string or None, not {stats_key!r}.")
-    words = [] if isinstance(info_keywords, str) else list(info_keywords)
-    if isinstance(info_keywords, str) or len(set(words)) < len(words) or not all(
-            isinstance(word, str) and re.match(r'[^",\s][^",\r\n]*\Z', word)
-            and word not in ("r", "l", "t", "type") for word in words):
+    if key is not None and not isinstance(key, str):
+        raise Error(f"stats_key has to be a string or None, not {key!r}.")
+    words = [] if isinstance(options.info_keywords, str) else list(options.info_keywords)
+    if isinstance(options.info_keywords, str) or len(set(words)) < len(words) or not all(
+            isinstance(word, str) and re.match(r'[^",\s][^",\r\n]*\Z', word) and word not in _JOURNAL_COLUMNS
+            for word in words):
         raise Error("info_keywords has to be a tuple of different names of entries, other than r, l, t and type, not "
-                    f"{info_keywords!r}.")
+                    f"{options.info_keywords!r}.")
+    return options._replace(info_keywords=tuple(words))
 
 
 def _schedule(video_callable: Any, step_trigger: Any) -> Callable[[int], bool]:
@@ -2588,7 +2644,7 @@ _OPEN_VIDEOS = 24               # of more, the earlier ones are folded away
 _MEDIA_TYPES = {".mp4": "video/mp4", ".webm": "video/webm", ".png": "image/png", ".gif": "image/gif"}
 
 
-class _Recording(NamedTuple):
+class _ListedVideo(NamedTuple):
     """A video as the report shows it."""
     path: str                   # empty where there is nothing to show, and then trouble says why
     name: str
@@ -2606,7 +2662,7 @@ class _Curve(NamedTuple):
     types: List[str]            # 't' training or 'e' evaluation
     steps: List[int]            # taken by the end of each episode
     seconds: List[float]        # of running by the end of each episode: pauses before a resume left out
-    recordings: List[_Recording]
+    recordings: List[_ListedVideo]
 
 
 def _read_curve(directory: str) -> _Curve:
@@ -2641,7 +2697,7 @@ def _running_time(runs: List[_Run], ends: List[float]) -> List[float]:
     return [max(0.0, end - began - paused[bisect.bisect_right(resumes, end)]) for end in ends]
 
 
-def _recordings(runs: List[_Run], order: List[int]) -> List[_Recording]:
+def _recordings(runs: List[_Run], order: List[int]) -> List[_ListedVideo]:
     found = []                  # (file, its metadata's path and contents, place of its episode run after run)
     offset = 0
     for run in runs:
@@ -2661,7 +2717,7 @@ def _recordings(runs: List[_Run], order: List[int]) -> List[_Recording]:
 
 
 def _recording(path: str, metadata_path: str, metadata: Dict[str, Any],
-               position: Optional[int]) -> _Recording:
+               position: Optional[int]) -> _ListedVideo:
     name = os.path.basename(path or metadata_path)
     number, step, trouble = metadata.get("episode_id"), metadata.get("step"), ""
     title = name
@@ -2675,7 +2731,7 @@ def _recording(path: str, metadata_path: str, metadata: Dict[str, Any],
         trouble = "This recording is broken: %s" % (metadata.get("error") or "no reason was noted.")
     elif not path:
         trouble = "The file of this recording is missing."
-    return _Recording(path, name, title, position, trouble)
+    return _ListedVideo(path, name, title, position, trouble)
 
 
 def _summarize(curve: _Curve) -> Dict[str, Any]:
@@ -3092,7 +3148,7 @@ def _gallery(curves: List[_Curve], names: List[str], link: Callable[[str], str])
     return "\n".join(sections) or '<p class="soft">No videos were recorded.</p>'
 
 
-def _card(one: _Recording, curve: _Curve, identity: str, link: Callable[[str], str], preload: str) -> str:
+def _card(one: _ListedVideo, curve: _Curve, identity: str, link: Callable[[str], str], preload: str) -> str:
     import html
     facts = ["not completed"]
     if one.position is not None:
@@ -3111,7 +3167,7 @@ def _card(one: _Recording, curve: _Curve, identity: str, link: Callable[[str], s
                 html.escape(one.title), " · ".join(facts), name, name))
 
 
-def _media(one: _Recording, label: str, link: Callable[[str], str], preload: str) -> str:
+def _media(one: _ListedVideo, label: str, link: Callable[[str], str], preload: str) -> str:
     import html
     kind = _MEDIA_TYPES.get(os.path.splitext(one.path)[1].lower(), "text")
     label = html.escape(label)
