@@ -419,7 +419,7 @@ class StatsRecorder:
         except OSError as problem:
             raise Error(f"{self.journal_path} cannot be written: {problem.strerror}.") from problem
         # How many bytes the file holds, and those that wait to follow them: one value, for it has to change at once.
-        self._journal_state = 0, self._header.encode("utf-8")
+        self._journal_state = 0, self._header.encode()
         self._next_look = 0.0
         failure = self._write_rows()
         if failure is not None:
@@ -512,23 +512,22 @@ class StatsRecorder:
     def record(self, reward: float, length: int, type: str, start: float, info: Any = None) -> Dict[str, Any]:
         """Record an episode that ends now; `start` is when it began, by `time.perf_counter`."""
         now = time.perf_counter()
-        seconds = now - self._clock_start
+        timestamp = self.t_start + (now - self._clock_start)
         self.episode_lengths.append(length)
         self.episode_rewards.append(reward)
         self.episode_types.append(type)
-        self.timestamps.append(self.t_start + seconds)
+        self.timestamps.append(timestamp)
+        cells = ""
         if self.info_keywords:
-            self._keyword_cells.append(self._cells(info))
-        problem = self._write_rows(self._row(-1).encode("utf-8"), now)
+            cells = self._cells(info)
+            self._keyword_cells.append(cells)
+        problem = self._write_rows(self._row(reward, length, timestamp, type, cells), now)
         if problem is not None:
             _warn_once("The journal %s cannot be written (%s): its rows wait in memory.", self.journal_path, problem)
-        return {"r": reward, "l": length, "t": round(now - start, 6)}
+        return {"r": reward, "l": length, "t": now - start}
 
-    def _row(self, index: int) -> str:
-        cells = self._keyword_cells[index] if self.info_keywords else ""
-        seconds = self.timestamps[index] - self.t_start
-        return (f"{self.episode_rewards[index]!r},{self.episode_lengths[index]},{seconds!r},"
-                f"{self.episode_types[index]}{cells}\n")
+    def _row(self, reward: float, length: int, timestamp: float, type: str, cells: str) -> bytes:
+        return f"{reward!r},{length},{timestamp - self.t_start!r},{type}{cells}\n".encode()
 
     def _cells(self, info: Any) -> str:
         """The entries named by `info_keywords`, as the rest of a line of CSV."""
@@ -552,14 +551,13 @@ class StatsRecorder:
             if waiting or now >= self._next_look:
                 self._look_at_journal()
                 self._next_look = now + 1.0
-            while True:
-                size, waiting = self._journal_state
-                if not waiting:
-                    return None
-                written = os.write(self._journal, waiting)
-                self._journal_state = size + written, waiting[written:]
+                size, row = self._journal_state
+            while row:
+                written = os.write(self._journal, row)
+                size, row = self._journal_state = size + written, row[written:]
         except OSError as problem:
             return problem
+        return None
 
     def _look_at_journal(self) -> None:
         """See what the file holds: after a signal between a write and the note of it that is more than was noted.
@@ -572,8 +570,9 @@ class StatsRecorder:
             journal = _exclusive(self.journal_path)
             os.dup2(journal, self._journal)
             os.close(journal)
-            rows = [self._header] + [self._row(index) for index in range(len(self.timestamps))]
-            self._journal_state = 0, "".join(rows).encode("utf-8")
+            rows = map(self._row, self.episode_rewards, self.episode_lengths, self.timestamps, self.episode_types,
+                       self._keyword_cells or [""] * len(self.timestamps))
+            self._journal_state = 0, self._header.encode() + b"".join(rows)
         else:
             self._journal_state = status.st_size, waiting[max(0, status.st_size - size):]
 
@@ -1474,44 +1473,46 @@ class _Recording:
         self._outside = self._broken = True
 
     def _after_step(self, result: Any, done: bool) -> None:
-        step = self.stats.total_steps - 1
-        episode = self._record_episode(_info_of(result)) if done else None
-        if episode is None or not self.stats.autoreset:  # else the environment shows the next episode already
-            self._film(step, self.episode_id if episode is None else episode.episode_id)
-        if episode is not None:
-            self._end_episode_clips(episode)
+        number = self.episode_id
+        if done:
+            info = _info_of(result)
+            summary = self._record_episode(info)
+        if self._capturing and not (done and self.stats.autoreset):  # else it shows the next episode already
+            self._film(self.stats.total_steps - 1, number)
+        if done:
+            if self._episode_clips or self._clip is not None:
+                self._end_episode_clips(Episode(number, summary["r"], summary["l"], info))
             if self.stats.autoreset:
                 self._begin_episode()
             self.flush_upon_reset()
 
-    def _record_episode(self, info: Any) -> Episode:
+    def _record_episode(self, info: Any) -> Dict[str, Any]:
         """Count the episode as completed: the statistics come first, pictures may take their time."""
         self._outside = True
-        number = self.episode_id
         summary = self.stats.save_complete(info)
         if self.options.stats_key is not None and isinstance(info, dict):
             info.setdefault(self.options.stats_key, summary)
-        return Episode(number, summary["r"], summary["l"], info)
+        return summary
 
     def reset(self, **kwargs: Any) -> Any:
         if not self.open:
             self._tell_inherited()
             return self.env.reset(**kwargs)
-        if not self._broken:
-            self.stats.before_reset()
-        self._drop_episode()
+        if not self.stats.done:
+            if not self._broken:
+                self.stats.before_reset()
+            self._drop_episode()
         result = self.env.reset(**kwargs)
         self._begin_episode()
         self.flush_upon_reset()
         return result
 
     def _drop_episode(self) -> None:
-        """Forget the episode under way, if there is one, and its videos with it."""
-        if not self.stats.done:
-            self.stats.done = True
-            for clip in self._episode_clips:
-                self._discard(clip)
-        self._outside, self._broken = True, False
+        """Forget the episode under way, and its videos with it."""
+        self.stats.done = self._outside = True
+        self._broken = False
+        for clip in self._episode_clips:
+            self._discard(clip)
 
     def _begin_episode(self) -> None:
         self.stats.after_reset(None)
@@ -1654,6 +1655,8 @@ class _Recording:
             self.open = self._broken = False
             _owners.discard(self)
 
+    _close_files = close
+
     def _let_go(self) -> None:
         """A forked child has no part in the recording: it goes on in the parent."""
         self._no_clip()
@@ -1770,9 +1773,10 @@ class Monitor:
         stats.type = type_
         self._recording = self._recording_type(self.env, stats, infix, schedule, write_upon_reset, self._options)
         self._env_closed = False
-        if type(self).step is Monitor.step:
-            # The method below would do; without the way through it a step costs a quarter less (.ci/bench.py: step).
-            self.step = self._recording.step  # type: ignore[method-assign]
+        for name in ("step", "reset"):
+            if getattr(type(self), name) is getattr(Monitor, name):  # ... and no subclass has its own
+                # The methods below would do. Without the way through them a step costs a third less: bench.py, step.
+                setattr(self, name, getattr(self._recording, name))
 
     def _claim(self, folder: str, owner: str, first_episode_id: int) -> Tuple[StatsRecorder, str]:
         """Make INFIX our own: whoever creates its journal has it, and names of gym's that hold it are not taken."""
@@ -2182,7 +2186,7 @@ def _reward_and_done(result: Any) -> Tuple[Any, bool]:
 
 def _info_of(result: Any) -> Any:
     """The `info` of a step; dm_env's TimeStep has none (its last entry is the observation)."""
-    return None if callable(getattr(result, "last", None)) else result[-1]
+    return result[-1] if type(result) is tuple or not hasattr(result, "last") else None
 
 
 def _check_options(options: _Options) -> _Options:
@@ -2261,7 +2265,7 @@ def _refuse_earlier_run(folder: str) -> None:
 class _Run(NamedTuple):
     """What one monitor recorded, finished or not."""
     name: str                        # INFIX; the file's name for a monitor.csv of Stable-Baselines3
-    env_id: Optional[str]            # None where it was killed before it could say
+    env_id: str                      # empty where it was killed before it could say
     gym_version: str
     start: float                     # the first reset, in seconds since the epoch (gym 0.21: of another clock)
     first_episode_id: int
@@ -2305,7 +2309,7 @@ def load_results(dir: str) -> Dict[str, Any]:
     """
     runs = _read_runs(dir)
     results = _merge([_Statistics(run.start, *run[6:10]) for run in runs])
-    known = [run for run in runs if run.env_id is not None]
+    known = [run for run in runs if run.env_id]
     results["env_info"] = collapse_env_infos(
         [{"env_id": run.env_id, "gym_version": run.gym_version} for run in known or runs], dir)
     results["manifests"] = [manifest for run in runs for manifest in run.manifests]
@@ -2442,13 +2446,12 @@ def _read_run(infix: str, manifests: List[str], journal: Optional[str], metadata
             statistics = _read_journal(journal, content, journal_header, statistics.start)
     videos, broken = _sort_videos(videos, metadata)
     first = header.get("first_episode_id", 0)
-    env_id = header.get("env_id")
-    if env_id is None and manifests:
-        env_id = "(unknown)"  # gym leaves it out where the environment is not registered
+    # gym leaves it out where the environment is not registered.
+    env_id = header.get("env_id", "(unknown)" if manifests else "")
     start = statistics.start
     if start is None:
         start = statistics.timestamps[0] if statistics.timestamps else header.get("t_start", 0.0)
-    return _Run(infix, None if env_id is None else str(env_id), str(header.get("gym_version", "none")), start,
+    return _Run(infix, str(env_id), str(header.get("gym_version", "none")), start,
                 first if isinstance(first, int) else 0, manifests, *statistics[1:], videos, broken)
 
 
@@ -2581,15 +2584,16 @@ def _sort_videos(listed: List[Tuple[str, str]], metadata: List[str]) -> Tuple[Li
     broken = [video[1] for video in listed if not _is_file(video[0])]
     known = {video[1] for video in listed}
     for path in metadata:
-        if path in known:
+        content = {} if path in known else _read_metadata(path)
+        if path in known or content.get("empty"):
             continue
-        content = _read_metadata(path)
-        if content.get("broken"):
+        # .json is gym's form of text recordings.
+        found = [path[:-len(".meta.json")] + ending for ending in [*_ENCODERS, ".json"]]
+        found = [recording for recording in found if _is_file(recording)]
+        if content.get("broken") or not found:
             broken.append(path)
-        for ending in _ENCODERS:
-            recording = path[:-len(".meta.json")] + ending
-            if not content.get("broken") and not content.get("empty") and _is_whole(recording):
-                videos.append((recording, path))
+        elif _is_whole(found[0]):
+            videos.append((found[0], path))
     return videos, broken
 
 
@@ -2607,7 +2611,7 @@ def _is_whole(path: str) -> bool:
         return False
     try:
         with open(path, "rb") as file:
-            if path.endswith(".cast"):
+            if path.endswith((".cast", ".json")):
                 return bool(file.read(1))
             if path.endswith(".png"):
                 return file.seek(0, os.SEEK_END) > 12 and file.seek(-12, os.SEEK_END) > 0 and b"IEND" in file.read()
@@ -2736,7 +2740,7 @@ def _recording(path: str, metadata_path: str, metadata: Dict[str, Any],
 
 def _summarize(curve: _Curve) -> Dict[str, Any]:
     finite = list(filter(math.isfinite, curve.returns))
-    env_ids = {run.env_id for run in curve.runs}
+    env_ids = {run.env_id for run in curve.runs if run.env_id}
     return {
         "directory": curve.directory,
         "env_id": env_ids.pop() if len(env_ids) == 1 else None,
@@ -2908,7 +2912,7 @@ def _page_curve(curve: _Curve, name: str, columns: int, windows: Dict[str, int])
     rows.sort(key=lambda row: row[0])
     places = {row[0]: place for place, row in enumerate(rows)}
     return {
-        "name": name, "env": str(curve.runs[0].env_id), "columns": columns, "thin": thin,
+        "name": name, "env": curve.runs[0].env_id, "columns": columns, "thin": thin,
         "episodes": list(places), "steps": [curve.steps[index] for index in places],
         "seconds": [_plain(curve.seconds[index]) for index in places],
         "kinds": "".join(curve.types[index] for index in places),
@@ -2936,13 +2940,16 @@ class Report:
             together = _summarize(_merge_runs("", [run for curve in curves for run in curve.runs]))
             together["directory"] = None
         self.summary = dict(together, runs=summaries)
-        self.html = _page(curves, _embedded if embed else _link_from(curves[0].directory))
+        self._link = _embedded if embed else _link_from(curves[0].directory)
+
+    @property
+    def html(self) -> str:
+        return _page(self._curves, self._link)
 
     def _repr_html_(self) -> str:
-        import html
         page = _page(self._curves, _embedded)
         return ('<iframe title="Report of recorded episodes" srcdoc="%s" width="100%%" height="800" '
-                'style="border: 0" allowfullscreen></iframe>' % html.escape(page))
+                'style="border: 0" allowfullscreen></iframe>' % _escape(page))
 
     def __repr__(self) -> str:
         return "\n\n".join(map(_summary_text, self._curves))
@@ -2987,18 +2994,10 @@ def _write_report(curves: List[_Curve], path: str, embed: bool = False,
     """Write the page in one go; with `refresh` it looks for a newer one by itself after so many seconds."""
     directory = os.path.dirname(os.path.abspath(path))
     page = _page(curves, _embedded if embed else _link_from(directory), refresh)
-    temporary = os.path.join(directory, "%s.tmp.%d.%s.html" % (FILE_PREFIX, os.getpid(), os.urandom(4).hex()))
     try:
-        try:
-            with open(temporary, "xb") as file:
-                file.write(page.encode("utf-8", "replace"))
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.remove(temporary)
-            raise
+        _write_atomically(path, page.encode("utf-8", "replace"))
     except OSError as error:
-        raise Error("cannot write the report %s: %s; --html FILE puts it elsewhere"
+        raise Error("The report %s cannot be written: %s. --html FILE puts it elsewhere."
                     % (path, error.strerror or error)) from error
 
 
@@ -3057,18 +3056,17 @@ def _embedded(path: str) -> str:
 
 def _page(curves: List[_Curve], link: Callable[[str], str], refresh: Optional[float] = None) -> str:
     """The whole page; `link` makes the address of a file that it shows."""
-    import html
     names = _names([curve.directory for curve in curves])
     windows = {kind: _window(curves, kind) for kind in "te"}
     columns = max(60, _COLUMNS // len(curves))
     drawn = [_page_curve(curve, name, columns, windows) for curve, name in zip(curves, names)]
     longest = max(sum(curve.seconds[-1:]) for curve in curves)
     unit = [3600, "Hours"] if longest > 5400 else [60, "Minutes"] if longest > 90 else [1, "Seconds"]
-    env_ids = sorted({str(run.env_id) for curve in curves for run in curve.runs})
+    env_ids = sorted({run.env_id for curve in curves for run in curve.runs} - {"", "None"}) or names[:1]
     kinds = {kind for curve in curves for kind in curve.types}
     state = ["several"] * (len(curves) > 1) + ["blank"] * (not kinds) + ["evaluated"] * ("e" in kinds)
     parts = {
-        "title": html.escape(" and ".join(env_ids) if len(env_ids) < 4 else "%d environments" % len(env_ids)),
+        "title": _escape(", ".join(env_ids) if len(env_ids) < 4 else "%d environments" % len(env_ids)),
         "subtitle": "%d runs" % len(curves) if len(curves) > 1 else _subtitle(names[0], _period(curves[0])),
         "state": " ".join(state), "refresh": "" if refresh else "hidden",
         "runs": "\n".join(_figures(curve, name, place, len(curves) > 1)
@@ -3082,6 +3080,11 @@ def _page(curves: List[_Curve], link: Callable[[str], str], refresh: Optional[fl
     return re.sub("@@([a-z]+)@@", lambda found: parts[found.group(1)], _PAGE)
 
 
+def _escape(text: str) -> str:
+    import html
+    return html.escape(text)
+
+
 def _script_json(value: Any) -> str:
     """JSON that nothing in it can end the script element it stands in."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
@@ -3093,18 +3096,17 @@ def _names(directories: List[str]) -> List[str]:
     with contextlib.suppress(ValueError):       # several drives have nothing in common
         if len(set(paths)) > 1:
             common = os.path.commonpath(paths)
-            return [path if path == common else os.path.relpath(path, common) for path in paths]
+            return [os.path.basename(path) if path == common else os.path.relpath(path, common)
+                    for path in paths]
     return [os.path.basename(path) or path for path in paths]
 
 
 def _subtitle(*parts: str) -> str:
-    import html
-    return " · ".join(html.escape(part) for part in parts if part)
+    return " · ".join(_escape(part) for part in parts if part)
 
 
 def _figures(curve: _Curve, name: str, place: int, several: bool) -> str:
     """The numbers of a run."""
-    import html
     numbers = _summarize(curve)
     left_out = "%s not finite" % _number(numbers["not_finite"]) if numbers["not_finite"] else ""
     evaluations = "%s evaluation" % _number(curve.types.count("e")) if "e" in curve.types else ""
@@ -3119,9 +3121,9 @@ def _figures(curve: _Curve, name: str, place: int, several: bool) -> str:
         ("Mean length", _number(numbers["length_mean"]), ""),
     ]
     heading = '<h2 class="c%d"><i class="dot"></i>%s <small>%s</small></h2>' % (
-        place % 8, html.escape(name), _subtitle(str(numbers["env_id"]), _period(curve)))
+        place % 8, _escape(name), _subtitle(curve.runs[0].env_id, _period(curve)))
     return '<section class="run" aria-label="%s">%s<dl>%s</dl></section>' % (
-        html.escape("Figures of " + name), heading if several else "", "".join(
+        _escape("Figures of " + name), heading if several else "", "".join(
             "<div><dt>%s</dt><dd>%s <small>%s</small></dd></div>" % (label, _minus(value), note)
             for label, value, note in figures))
 
@@ -3132,14 +3134,13 @@ def _minus(text: str) -> str:
 
 def _gallery(curves: List[_Curve], names: List[str], link: Callable[[str], str]) -> str:
     """The videos of every run; of many, the latest in sight and those before folded away."""
-    import html
     sections = []
     for place, (curve, name) in enumerate(zip(curves, names)):
         fold = max(0, len(curve.recordings) - _OPEN_VIDEOS)
         cards = [_card(one, curve, "v%d-%d" % (place, number), link, "metadata" if number >= fold else "none")
                  for number, one in enumerate(curve.recordings)]
         if cards and len(curves) > 1:
-            sections.append('<h3 class="c%d"><i class="dot"></i>%s</h3>' % (place % 8, html.escape(name)))
+            sections.append('<h3 class="c%d"><i class="dot"></i>%s</h3>' % (place % 8, _escape(name)))
         if fold:
             sections.append('<details><summary>%s earlier videos</summary><div class="cards">%s</div>'
                             '</details>' % (_number(fold), "\n".join(cards[:fold])))
@@ -3149,7 +3150,6 @@ def _gallery(curves: List[_Curve], names: List[str], link: Callable[[str], str])
 
 
 def _card(one: _ListedVideo, curve: _Curve, identity: str, link: Callable[[str], str], preload: str) -> str:
-    import html
     facts = ["not completed"]
     if one.position is not None:
         facts = ["return " + _minus(_number(curve.returns[one.position])),
@@ -3159,26 +3159,25 @@ def _card(one: _ListedVideo, curve: _Curve, identity: str, link: Callable[[str],
     try:
         shown = "" if trouble else _media(one, ", ".join([one.title] + facts), link, preload)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        trouble = "This recording cannot be read: %s" % error
-    name = html.escape(one.name)
+        trouble = "This recording cannot be read: %s" % (getattr(error, "strerror", None) or error)
+    name = _escape(one.name)
     return ('<figure class="card" id="%s" tabindex="-1">%s<figcaption><b>%s</b> %s'
             '<span class="file" title="%s">%s</span></figcaption></figure>' % (
-                identity, shown or '<p class="media trouble">%s</p>' % html.escape(trouble),
-                html.escape(one.title), " · ".join(facts), name, name))
+                identity, shown or '<p class="media trouble">%s</p>' % _escape(trouble),
+                _escape(one.title), " · ".join(facts), name, name))
 
 
 def _media(one: _ListedVideo, label: str, link: Callable[[str], str], preload: str) -> str:
-    import html
     kind = _MEDIA_TYPES.get(os.path.splitext(one.path)[1].lower(), "text")
-    label = html.escape(label)
+    label = _escape(label)
     os.stat(one.path)               # says so where it has gone
     if kind.startswith("video"):
         return '<video class="media" controls preload="%s" src="%s" aria-label="%s"></video>' % (
-            preload, html.escape(link(one.path)), label)
+            preload, _escape(link(one.path)), label)
     if kind.startswith("image"):
-        return '<img class="media" loading="lazy" src="%s" alt="%s">' % (html.escape(link(one.path)), label)
+        return '<img class="media" loading="lazy" src="%s" alt="%s">' % (_escape(link(one.path)), label)
     events, cut = _read_cast(one.path)
-    return _CAST % {"label": label, "cut": html.escape(cut), "events": _script_json(events)}
+    return _CAST % {"label": label, "cut": _escape(cut), "events": _script_json(events)}
 
 
 def _read_cast(path: str) -> Tuple[List[Tuple[float, str]], str]:

@@ -5,12 +5,20 @@ missing, with a reason that says what to install.
 """
 import collections
 import csv
+import fcntl
+import io
 import json
+import math
 import os
+import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
+import tempfile
+import time
+import urllib.parse
 import zlib
 
 import pytest
@@ -1295,3 +1303,739 @@ def test_an_error_is_one_line_and_exit_status_1(arguments):
     finished = command(*arguments)
     assert finished.status == 1 and len(finished.err.splitlines()) == 1
     assert "Traceback" not in finished.err
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The report
+# ---------------------------------------------------------------------------------------------------------------------
+
+needs_chromium = pytest.mark.skipif(not shutil.which("chromium"),
+                                    reason="needs chromium (Debian's package chromium)")
+
+
+# ---- Directories to report on: written as the recorder writes them
+
+def write_run(directory, returns, infix="0.1", env_id="Pole-v0", start=1.7e9, lengths=None, types=None,
+              step=1.0):
+    """A journal with an episode for each return, one ending every `step` seconds."""
+    os.makedirs(str(directory), exist_ok=True)
+    path = os.path.join(str(directory), "openaigym.episode_batch.%s.monitor.csv" % infix)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("#%s\nr,l,t,type\n" % json.dumps({"t_start": start, "env_id": env_id}))
+        for index, value in enumerate(returns):
+            file.write("%r,%d,%r,%s\n" % (float(value), lengths[index] if lengths else 10, step * (index + 1),
+                                          types[index] if types else "t"))
+    return str(directory)
+
+
+def write_video(directory, episode_id, extension, contents, infix="0.1", **metadata):
+    """A recording and its metadata; `contents` None leaves the recording out."""
+    base = os.path.join(str(directory), "openaigym.video.%s.video%06d" % (infix, episode_id))
+    if contents is not None:
+        with open(base + extension, "wb") as file:
+            file.write(contents)
+    with open(base + ".meta.json", "w", encoding="utf-8") as file:
+        json.dump(dict({"episode_id": episode_id, "empty": False, "broken": False}, **metadata), file)
+    return base + extension
+
+
+def png(width=40, height=30):
+    def chunk(kind, contents):
+        checksum = struct.pack(">I", zlib.crc32(kind + contents))
+        return struct.pack(">I", len(contents)) + kind + contents + checksum
+    rows = b"".join(b"\0" + b"\x20\x60\xb0" * width for _ in range(height))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0))
+            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def mp4():
+    return subprocess.run("ffmpeg -v error -f lavfi -i testsrc=size=64x48:rate=10 -t 1 -pix_fmt yuv420p"
+                          " -movflags frag_keyframe+empty_moov -f mp4 -".split(),
+                          stdout=subprocess.PIPE, check=True).stdout
+
+
+def asciicast(frames, seconds=0.1):
+    lines = [json.dumps({"version": 2, "width": 80, "height": 24})]
+    lines += [json.dumps([index * seconds, "o", "\x1b[2J\x1b[1;1H" + frame])
+              for index, frame in enumerate(frames)]
+    return ("\n".join(lines) + "\n").encode("utf-8")
+
+
+@pytest.fixture
+def sample(tmp_path):
+    """A run of 60 episodes, two of them evaluations, with a video of each kind and one that is broken."""
+    types = ["e" if index in (20, 40) else "t" for index in range(60)]
+    directory = write_run(tmp_path / "run", [math.sqrt(index) for index in range(60)], types=types, step=30.0)
+    write_video(directory, 1, ".png", png())
+    write_video(directory, 8, ".cast", asciicast(["one\r\n", "two \x1b[41mred\x1b[0m\r\n", "three\r\n"]))
+    write_video(directory, 27, ".mp4", None, broken=True, error="ffmpeg: height not divisible by 2")
+    return directory
+
+
+def page_data(page):
+    return json.loads(re.search('<script type="application/json" id="data">(.*?)</script>', page).group(1))
+
+
+# ---- The numbers
+
+def test_summary_has_the_numbers_of_a_directory(sample):
+    summary = gym_monitor.report(sample).summary["runs"][0]
+    assert list(summary) == [
+        "directory", "env_id", "episodes", "steps", "seconds", "return_mean", "return_best",
+        "return_last_100", "length_mean", "videos", "broken_videos", "not_finite"]
+    assert (summary["directory"], summary["env_id"]) == (sample, "Pole-v0")
+    assert (summary["episodes"], summary["steps"], summary["seconds"]) == (60, 600, 1800.0)
+    assert summary["return_mean"] == pytest.approx(sum(math.sqrt(index) for index in range(60)) / 60)
+    assert (summary["return_best"], summary["length_mean"]) == (math.sqrt(59), 10.0)
+    assert (summary["videos"], summary["broken_videos"], summary["not_finite"]) == (2, 1, 0)
+
+
+def test_summary_of_one_directory_is_that_directorys(sample):
+    summary = gym_monitor.report(sample).summary
+    assert summary.pop("runs") == [summary]
+
+
+def test_summary_of_several_directories_takes_their_episodes_together(tmp_path):
+    one = write_run(tmp_path / "one", [1, 2, 3])
+    two = write_run(tmp_path / "two", [10], env_id="Other-v0")
+    summary = gym_monitor.report(one, two).summary
+    assert (summary["episodes"], summary["return_mean"], summary["return_best"]) == (4, 4.0, 10.0)
+    assert (summary["directory"], summary["env_id"]) == (None, None)
+    assert [each["directory"] for each in summary["runs"]] == [one, two]
+
+
+def test_last_100_is_the_mean_of_the_last_100_episodes(tmp_path):
+    assert gym_monitor.report(write_run(tmp_path, [7] * 50 + [1] * 100)).summary["return_last_100"] == 1.0
+
+
+def test_returns_that_are_not_finite_are_left_out_and_counted(tmp_path):
+    summary = gym_monitor.report(write_run(tmp_path, [1, math.nan, math.inf, -math.inf, 3])).summary
+    assert (summary["return_mean"], summary["return_best"], summary["not_finite"]) == (2.0, 3.0, 3)
+
+
+def test_summary_of_huge_returns_does_not_overflow(tmp_path):
+    assert gym_monitor.report(write_run(tmp_path, [1.5e308] * 4)).summary["return_mean"] == 1.5e308
+
+
+def test_summary_without_an_episode_has_no_means(tmp_path):
+    summary = gym_monitor.report(write_run(tmp_path, [])).summary
+    assert (summary["episodes"], summary["steps"], summary["seconds"]) == (0, 0, 0.0)
+    means = [summary[key] for key in ("return_mean", "return_best", "return_last_100", "length_mean")]
+    assert means == [None] * 4
+
+
+def test_time_between_a_run_and_its_resumption_is_not_running_time(tmp_path):
+    write_run(tmp_path, [1, 1], infix="0.1", start=1.7e9)
+    write_run(tmp_path, [1, 1, 1], infix="1.2", start=1.7e9 + 86400)
+    assert gym_monitor.report(tmp_path).summary["seconds"] == pytest.approx(5.0)
+
+
+def test_time_of_runs_side_by_side_counts_once(tmp_path):
+    write_run(tmp_path, [1, 1, 1, 1], infix="0.1")
+    write_run(tmp_path, [1, 1, 1, 1], infix="0.2", start=1.7e9 + 0.5)
+    assert gym_monitor.report(tmp_path).summary["seconds"] == pytest.approx(4.5)
+
+
+def test_monitors_that_share_a_directory_make_one_curve_in_the_order_of_time(tmp_path):
+    write_run(tmp_path, [0, 2, 4], infix="0.1")
+    write_run(tmp_path, [1, 3, 5], infix="0.2", start=1.7e9 + 0.5)
+    [curve] = page_data(gym_monitor.report(tmp_path).html)["curves"]
+    assert curve["returns"] == [0, 1, 2, 3, 4, 5]
+
+
+def test_report_without_a_directory_is_an_error():
+    with pytest.raises(gym_monitor.Error, match="at least one directory"):
+        gym_monitor.report()
+
+
+@pytest.mark.parametrize("value, text", [
+    (0, "0"), (-0.0, "0"), (0.123456, "0.1235"), (12.3456, "12.35"), (195.26, "195.3"), (999.96, "1,000"),
+    (1234.5, "1,234"), (1000000, "1,000,000"), (204544014, "204.5M"), (-3.21e9, "-3.21B"), (1e300, "1e+300"),
+    (None, "none"), (math.nan, "not finite"),
+])
+def test_numbers_are_rounded_as_a_person_would(value, text):
+    assert gym_monitor._number(value) == text
+
+
+@pytest.mark.parametrize("seconds, text", [
+    (0, "0 s"), (0.25, "0.25 s"), (59.4, "59 s"), (60, "1 min"), (3599, "1 h"), (12300, "3 h 25 min"),
+    (180000, "2 d 2 h"),
+])
+def test_durations_are_rounded_as_a_person_would(seconds, text):
+    assert gym_monitor._duration(seconds) == text
+
+
+# ---- In the terminal
+
+def test_command_prints_strict_json_with_an_object_a_directory(tmp_path, capsys):
+    dirs = [write_run(tmp_path / "one", [math.nan]), write_run(tmp_path / "two", [math.inf, 1])]
+    gym_monitor._run_report(dirs, as_json=True)
+    numbers = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert [(one["directory"], one["return_mean"], one["not_finite"]) for one in numbers] == [
+        (dirs[0], None, 1), (dirs[1], 1.0, 1)]
+
+
+def test_command_writes_the_page_into_the_first_directory(tmp_path, capsys):
+    dirs = [write_run(tmp_path / "one", [1]), write_run(tmp_path / "two", [1])]
+    gym_monitor._run_report(dirs)
+    assert os.path.exists(os.path.join(dirs[0], "openaigym.report.html"))
+    assert not os.path.exists(os.path.join(dirs[1], "openaigym.report.html"))
+    assert os.path.join(dirs[0], "openaigym.report.html") in capsys.readouterr().out
+
+
+def test_printed_summary_fits_80_columns(tmp_path):
+    directory = write_run(tmp_path / ("long" * 30), range(500), env_id="An/Environment-" + "x" * 80)
+    write_video(directory, 3, ".mp4", None, broken=True, error="reason " * 30)
+    text = gym_monitor._summary_text(gym_monitor._read_curve(directory))
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_printed_summary_has_a_sparkline_of_the_returns(tmp_path):
+    assert "▁▂▃▄▅▆▇█" in gym_monitor._summary_text(gym_monitor._read_curve(write_run(tmp_path, range(8))))
+
+
+def test_printed_sparkline_leaves_a_gap_where_nothing_is_finite(tmp_path):
+    directory = write_run(tmp_path, [0, math.nan, 7])
+    assert "▁ █" in gym_monitor._summary_text(gym_monitor._read_curve(directory))
+
+
+def test_printed_summary_is_ascii_where_the_encoding_has_no_blocks(tmp_path, monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    gym_monitor._run_report([write_run(tmp_path, range(8), env_id="Пол-v0")])
+    out.flush()
+    assert "_.-=+*#@" in out.buffer.getvalue().decode("ascii")
+
+
+def test_printed_summary_keeps_control_characters_from_the_terminal(tmp_path):
+    directory = write_run(tmp_path, [1], env_id="\x1b[2J\x07Pole")
+    assert "\x1b" not in gym_monitor._summary_text(gym_monitor._read_curve(directory))
+
+
+# ---- The page, as text
+
+def test_page_escapes_what_the_run_says(tmp_path):
+    evil = "</script><img src=x onerror=alert(1)>\"'&"
+    directory = write_run(tmp_path / "a<b>&c", [1, 2], env_id=evil)
+    write_video(directory, 0, ".mp4", None, broken=True, error=evil)
+    write_video(directory, 1, ".cast", asciicast([evil]))
+    page = gym_monitor.report(directory, write_run(tmp_path / "<i>", [1], env_id=evil)).html
+    assert "<img src=x" not in page and "<b>&c" not in page and "</script><img" not in page
+    assert page.count("</script>") == 3         # the recording's, the data's and the page's own
+
+
+def test_page_refers_to_videos_by_name(sample):
+    assert 'src="openaigym.video.0.1.video000001.png"' in gym_monitor.report(sample).html
+
+
+def test_page_elsewhere_refers_to_videos_from_there(tmp_path):
+    directory = write_run(tmp_path / "a #1 50%", [1])
+    write_video(directory, 0, ".png", png())
+    page = tmp_path / "pages" / "one.html"
+    page.parent.mkdir()
+    gym_monitor._run_report([directory], path=str(page))
+    [source] = re.findall('<img [^>]*src="([^"]*)"', page.read_text(encoding="utf-8"))
+    assert source == "../a%20%231%2050%25/openaigym.video.0.1.video000000.png"
+
+
+def test_embedding_page_holds_its_videos(sample):
+    page = gym_monitor.report(sample, embed=True).html
+    assert 'src="data:image/png;base64,' in page and 'src="openaigym' not in page
+
+
+def test_page_tells_of_a_broken_video_in_words(sample):
+    assert "This recording is broken: ffmpeg: height not divisible by 2" in gym_monitor.report(sample).html
+
+
+def test_page_tells_of_a_missing_video_in_words(tmp_path):
+    directory = write_run(tmp_path, [1])
+    write_video(directory, 0, ".mp4", None)
+    assert "file of this recording is missing" in gym_monitor.report(directory).html
+
+
+def test_page_tells_of_a_video_that_has_gone_since_the_directory_was_read(tmp_path):
+    directory = write_run(tmp_path, [1])
+    path = write_video(directory, 0, ".png", png())
+    report = gym_monitor.report(directory)
+    os.remove(path)
+    assert "This recording cannot be read: No such file" in report.html
+
+
+def test_page_tells_of_a_text_recording_that_it_cannot_read(tmp_path):
+    directory = write_run(tmp_path, [1])
+    write_video(directory, 0, ".cast", b"not a recording\n")
+    assert "This recording cannot be read" in gym_monitor.report(directory).html
+
+
+def test_page_gives_each_video_its_episode_return_and_length(sample):
+    assert re.search(r"<b>Episode 8</b> return 2\.828 · 10 steps", gym_monitor.report(sample).html)
+
+
+def test_page_finds_the_episode_of_a_workers_video_among_all(tmp_path):
+    write_run(tmp_path, [0, 2, 4], infix="0.1")
+    write_run(tmp_path, [1, 3, 5], infix="0.2", start=1.7e9 + 0.5)
+    write_video(tmp_path, 1, ".png", png(), infix="0.2")
+    assert re.search(r"<b>Episode 3 \(1 of its monitor\)</b> return 3 ", gym_monitor.report(tmp_path).html)
+
+
+def test_page_shows_a_video_whose_episode_was_not_completed(tmp_path):
+    directory = write_run(tmp_path, [1])
+    write_video(directory, 1, ".png", png())
+    assert "<b>Episode 1</b> not completed" in gym_monitor.report(directory).html
+
+
+def test_page_cuts_a_long_text_recording_and_says_so(tmp_path):
+    directory = write_run(tmp_path, [1])
+    write_video(directory, 0, ".cast", asciicast(["x" * 1000] * 500))
+    page = gym_monitor.report(directory).html
+    assert "Cut after 200 kB" in page and len(page) < 250000
+
+
+def test_page_holds_a_short_text_recording_whole(tmp_path):
+    directory = write_run(tmp_path, [1])
+    write_video(directory, 0, ".cast", asciicast(["x" * 1000] * 150))
+    page = gym_monitor.report(directory).html
+    assert "Cut after" not in page and page.count("x" * 1000) == 150
+
+
+def test_page_leaves_out_the_torn_end_of_a_text_recording(tmp_path):
+    directory = write_run(tmp_path, [1])
+    write_video(directory, 0, ".cast", asciicast(["one", "two"])[:-5])
+    page = gym_monitor.report(directory).html
+    assert "1Hone" in page and "1Htwo" not in page
+
+
+def test_page_plays_the_text_recordings_of_gym(tmp_path):
+    directory = write_run(tmp_path, [1])
+    recording = {"version": 1, "width": 5, "height": 2, "stdout": [[0.5, "first"], [0.5, "second"]]}
+    write_video(directory, 0, ".json", json.dumps(recording).encode())
+    assert '[[0.5,"first"],[1.0,"second"]]' in gym_monitor.report(directory).html
+
+
+def test_page_of_a_million_episodes_is_below_a_megabyte(tmp_path):
+    returns = [(index * 7919) % 1009 + index / 1000 for index in range(1000000)]
+    directory = write_run(tmp_path, returns, lengths=[1 + index % 97 for index in range(1000000)])
+    assert len(gym_monitor.report(directory).html.encode()) < 1000000
+
+
+def test_page_of_a_long_run_keeps_the_extremes(tmp_path):
+    returns = [0.0] * 30000
+    returns[12345], returns[23456] = 99.5, -99.5
+    [curve] = page_data(gym_monitor.report(write_run(tmp_path, returns)).html)["curves"]
+    assert {12345, 23456} <= set(curve["episodes"]) and len(curve["episodes"]) < 10000
+
+
+def test_page_has_nothing_where_a_return_is_not_finite(tmp_path):
+    [curve] = page_data(gym_monitor.report(write_run(tmp_path, [1, math.nan, math.inf, 4])).html)["curves"]
+    assert curve["returns"] == [1, None, None, 4]
+
+
+def test_running_mean_of_training_leaves_evaluations_out(tmp_path):
+    directory = write_run(tmp_path, [1, 100, 1, 1], types=["t", "e", "t", "t"])
+    [curve] = page_data(gym_monitor.report(directory).html)["curves"]
+    assert curve["return_means"] == [1, 100, 1, 1]
+
+
+def test_page_is_written_in_one_go(sample):
+    gym_monitor._run_report([sample])
+    gym_monitor._run_report([sample])
+    assert [name for name in os.listdir(sample) if "tmp" in name] == []
+
+
+def test_page_that_cannot_be_written_is_an_error_that_names_it(sample, tmp_path):
+    with pytest.raises(gym_monitor.Error, match="missing.* cannot be written.*--html"):
+        gym_monitor._run_report([sample], path=str(tmp_path / "missing" / "page.html"))
+
+
+def test_notebook_shows_the_page_in_a_frame_of_its_own(sample):
+    import html
+    shown = gym_monitor.report(sample)._repr_html_()
+    [page] = re.findall('srcdoc="([^"]*)"', shown)
+    assert shown.startswith("<iframe ") and "data:image/png;base64," in html.unescape(page)
+
+
+# ---- While it runs
+
+def wait_for(what, seconds=60):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_watch_writes_the_page_as_episodes_arrive_and_ends_with_ctrl_c(tmp_path):
+    directory, page = write_run(tmp_path, [1, 2]), tmp_path / "openaigym.report.html"
+    script = "import sys, %s as gym_monitor; gym_monitor._REFRESH_SECONDS = 0.2; " \
+             "gym_monitor._run_report([sys.argv[1]], watch=True)" % gym_monitor.__name__
+    process = subprocess.Popen([sys.executable, "-c", script, directory], stdout=subprocess.DEVNULL,
+                               cwd=os.path.dirname(os.path.abspath(gym_monitor.__file__)))
+    try:
+        wait_for(page.exists)
+        write_run(tmp_path, [1, 2, 3])
+        wait_for(lambda: len(page_data(page.read_text(encoding="utf-8"))["curves"][0]["episodes"]) == 3)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert page_data(page.read_text(encoding="utf-8"))["refresh"] is None       # nothing newer will come
+
+
+# ---- The page, in a browser
+
+CHROMIUM = ("--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
+            "--disable-background-networking --disable-component-update --remote-debugging-pipe").split()
+CHROMIUM_START = ("import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); "
+                  "os.execv(sys.argv[3], sys.argv[3:])")
+
+
+class Browser:
+    """Headless Chromium, spoken to through the pipe of its developer tools (file descriptors 3 and 4)."""
+
+    def __init__(self):
+        self.profile = tempfile.mkdtemp()
+        (commands, self.commands), (self.answers, answers) = os.pipe(), os.pipe()
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (commands, answers)]     # clear of 3 and 4
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CHROMIUM_START] + [str(end) for end in ends] + [shutil.which("chromium")]
+            + CHROMIUM + ["--user-data-dir=" + self.profile, "about:blank"],
+            pass_fds=ends, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for end in ends + [commands, answers]:
+            os.close(end)
+        self.number, self.received, self.session, self.events = 0, b"", {}, []
+        target = self.send("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.send("Target.attachToTarget", targetId=target, flatten=True)
+        self.session = {"sessionId": attached["sessionId"]}
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.send(domain + ".enable")
+
+    def receive(self):
+        while b"\0" not in self.received:
+            part = os.read(self.answers, 1 << 16)
+            assert part, "chromium has ended"
+            self.received += part
+        message, _, self.received = self.received.partition(b"\0")
+        return json.loads(message.decode("utf-8"))
+
+    def send(self, method, **params):
+        self.number += 1
+        message = dict(self.session, id=self.number, method=method, params=params)
+        os.write(self.commands, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self.receive()
+            if answer.get("id") == self.number:
+                assert "error" not in answer, answer
+                return answer["result"]
+            self.events.append(answer)
+
+    def open(self, page, width=1000, scheme="light"):
+        self.send("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1,
+                  mobile=False)
+        self.send("Emulation.setEmulatedMedia", media="",
+                  features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.events = []
+        self.send("Page.navigate", url="file://" + urllib.parse.quote(str(page)))
+        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
+            self.events.append(self.receive())
+
+    def run(self, script):
+        """The value of an expression in the page, or of what it promises."""
+        answer = self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def complaints(self):
+        return [event for event in self.events if event["method"] in (
+            "Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")]
+
+    def requests(self):
+        return [event["params"]["request"]["url"] for event in self.events
+                if event["method"] == "Network.requestWillBeSent"]
+
+    def all(self, selector, what):
+        """What is asked (`one.innerText`) of every element that a selector finds."""
+        return self.run("[...document.querySelectorAll(%s)].map(one => %s)" % (json.dumps(selector), what))
+
+    def click(self, selector, index=0):
+        self.run("document.querySelectorAll(%s)[%d].dispatchEvent(new MouseEvent("
+                 "'click', {bubbles: true, cancelable: true}))" % (json.dumps(selector), index))
+
+    def press(self, key):
+        self.send("Input.dispatchKeyEvent", type="keyDown", key=key, code=key)
+        self.send("Input.dispatchKeyEvent", type="keyUp", key=key, code=key)
+
+    def close(self):
+        self.session = {}
+        self.send("Browser.close")
+        self.process.wait(60)
+        os.close(self.commands)
+        os.close(self.answers)
+        shutil.rmtree(self.profile, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    browser = Browser()
+    yield browser
+    browser.close()
+
+
+def written(*dirs, **options):
+    gym_monitor._write_report([gym_monitor._read_curve(str(one)) for one in dirs],
+                              os.path.join(str(dirs[0]), "openaigym.report.html"), **options)
+    return os.path.join(str(dirs[0]), "openaigym.report.html")
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_fits_its_window_and_complains_of_nothing(sample, tmp_path, browser, width, scheme):
+    other = write_run(tmp_path / ("a-directory-with-a-long-name" * 3), range(99), env_id="Pole-v0")
+    for dirs in [(sample,), (sample, other)]:
+        browser.open(written(*dirs), width, scheme)
+        assert browser.run("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert browser.complaints() == []
+
+
+@needs_chromium
+def test_page_fetches_nothing_but_its_videos(sample, browser):
+    page = written(sample)
+    browser.open(page)
+    folder = "file://" + urllib.parse.quote(os.path.dirname(page))
+    assert [url for url in browser.requests() if not url.startswith(("data:", folder))] == []
+
+
+CONTRASTS = """(() => {
+  const luminance = colour => colour.match(/[0-9.]+/g).map(v => v / 255)
+    .map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722, 0][i], 0);
+  const behind = node => {
+    for (; node; node = node.parentElement) {
+      const colour = getComputedStyle(node).backgroundColor;
+      if (!/, 0\\)$/.test(colour)) return colour;
+    }
+    return 'rgb(255, 255, 255)';
+  };
+  const contrast = (node, property) => {
+    const [x, y] = [getComputedStyle(node)[property], behind(node)].map(luminance).sort((a, b) => b - a);
+    return (x + .05) / (y + .05);
+  };
+  const nodes = [...document.querySelectorAll('body *')]
+    .filter(node => node.offsetParent || node.ownerSVGElement);
+  const texts = nodes.filter(node => [...node.childNodes].some(one => one.nodeType === 3 && one.data.trim()));
+  return {text: Math.min(...texts.map(node => contrast(node, node.ownerSVGElement ? 'fill' : 'color'))),
+          lines: Math.min(...nodes.filter(node => node.matches('.mean'))
+            .map(node => contrast(node, 'stroke')))};
+})()"""
+
+
+@needs_chromium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_has_enough_contrast(sample, tmp_path, browser, scheme):
+    others = [write_run(tmp_path / str(number), range(30), env_id="Env%d" % number) for number in range(7)]
+    browser.open(written(sample, *others), scheme=scheme)
+    contrast = browser.run(CONTRASTS)
+    assert contrast["text"] >= 4.5 and contrast["lines"] >= 3
+
+
+@needs_chromium
+def test_page_prints_dark_on_white_whatever_the_scheme(sample, browser):
+    browser.open(written(sample), scheme="dark")
+    browser.send("Emulation.setEmulatedMedia", media="print")
+    assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert browser.run("getComputedStyle(document.querySelector('.switch')).display") == "none"
+
+
+PLAYABLE = """Promise.all([...document.querySelectorAll('video')].map(video => new Promise((done, failed) => {
+  video.onerror = () => failed(video.error.message);
+  if (video.readyState >= 2) done(true); else video.onloadeddata = () => done(true);
+})))"""
+
+
+@needs_chromium
+@needs_ffmpeg
+@pytest.mark.parametrize("embed", [False, True])
+def test_every_video_of_the_page_is_playable(sample, browser, embed):
+    write_video(sample, 0, ".mp4", mp4())
+    write_video(sample, 50, ".mp4", mp4())
+    browser.open(written(sample, embed=embed))
+    assert browser.run(PLAYABLE) == [True, True]
+
+
+@needs_chromium
+def test_animation_is_shown_as_a_picture(sample, browser):
+    browser.open(written(sample))
+    browser.run("document.querySelector('img').scrollIntoView()")
+    assert browser.run("document.querySelector('img').decode().then(() => true)")
+    assert browser.all("img", "one.naturalWidth") == [40]
+
+
+@needs_chromium
+def test_text_recording_is_stepped_through(sample, browser):
+    browser.open(written(sample))
+    seen = [browser.all("pre, output", "one.textContent.trim()")]
+    for button in (2, 1):
+        browser.click(".cast button", button)
+        seen.append(browser.all("pre, output", "one.textContent.trim()"))
+    assert seen == [["one", "1 of 3"], ["two red", "2 of 3"], ["one", "1 of 3"]]
+
+
+@needs_chromium
+def test_text_recording_has_its_colours(sample, browser):
+    browser.open(written(sample))
+    browser.click(".cast button", 2)
+    [colour] = [colour for colour in browser.all("pre span", "one.style.background") if colour]
+    assert colour == "rgb(242, 119, 122)"
+
+
+@needs_chromium
+def test_text_recording_plays_to_its_end(sample, browser):
+    browser.open(written(sample))
+    browser.click(".cast button")
+    assert browser.all(".cast button", "one.textContent")[0] == "Pause"
+    wait_for(lambda: browser.all(".cast button", "one.textContent")[0] == "Play")
+    assert browser.all("pre", "one.textContent.trim()") == ["three"]
+
+
+HOVER = """(() => { const svg = document.getElementById('returns'), box = svg.getBoundingClientRect();
+  svg.dispatchEvent(new PointerEvent('pointermove', {clientX: box.right - 19, clientY: box.top + 20}));
+  return [document.querySelector('.tip').style.visibility, document.querySelector('.tip').innerText]; })()"""
+
+
+@needs_chromium
+def test_pointing_at_the_curve_tells_of_the_episode(sample, browser):
+    browser.open(written(sample))
+    assert browser.run(HOVER) == ["visible", "Episode 59\nreturn 7.681\nlength 10\nafter 30 min"]
+
+
+@needs_chromium
+def test_arrow_keys_go_from_episode_to_episode(sample, browser):
+    browser.open(written(sample))
+    browser.run("document.getElementById('returns').focus()")
+    for key in ("End", "ArrowLeft"):
+        browser.press(key)
+    assert browser.run("document.getElementById('said').textContent").startswith("Episode 58")
+
+
+@needs_chromium
+@pytest.mark.parametrize("axis, last", [("episodes", "50"), ("steps", "600"), ("seconds", "30")])
+def test_horizontal_axis_is_episodes_steps_or_time(sample, browser, axis, last):
+    browser.open(written(sample))
+    browser.run("document.getElementById('%s').click()" % axis)
+    assert browser.all("#lengths text[text-anchor=middle]", "one.textContent")[-1] == last
+
+
+@needs_chromium
+def test_mark_on_the_curve_leads_to_the_video(sample, browser):
+    browser.open(written(sample))
+    browser.click(".mark", 1)
+    assert browser.run("document.activeElement.querySelector('b').textContent") == "Episode 8"
+
+
+@needs_chromium
+def test_mark_of_a_video_that_is_folded_away_unfolds_it(tmp_path, browser):
+    directory = write_run(tmp_path, range(40))
+    for number in range(30):
+        write_video(directory, number, ".png", png())
+    browser.open(written(directory))
+    browser.click(".mark")
+    assert browser.run("document.querySelector('details').open && document.activeElement.offsetHeight > 0")
+
+
+@needs_chromium
+def test_evaluations_are_drawn_apart_from_training(sample, browser):
+    browser.open(written(sample))
+    found = browser.all("#returns .point", "[one.classList[1], one.getAttribute('d').split('M').length - 1]")
+    assert found == [["t", 58], ["e", 2]]
+
+
+@needs_chromium
+def test_curve_has_a_gap_where_returns_are_not_finite(tmp_path, browser):
+    browser.open(written(write_run(tmp_path, [1, 2, math.nan, 3, 4])))
+    assert browser.all("#returns .mean", "one.getAttribute('d').split('M').length - 1") == [2]
+
+
+@needs_chromium
+def test_every_curve_has_a_label_for_screen_readers(tmp_path, browser):
+    one = write_run(tmp_path / "one", [0] + [5] * 99, env_id="One-v0")
+    two = write_run(tmp_path / "two", [0] + [-2.5] * 99, env_id="Two-v0")
+    browser.open(written(one, two))
+    assert browser.all("#returns g[role=img]", "one.getAttribute('aria-label')") == [
+        "Mean return of one, 100 episodes: from 0 to 5",
+        "Mean return of two, 100 episodes: from 0 to \u22122.5"]
+    assert len(browser.all("#lengths g[role=img]", "one.getAttribute('aria-label')")) == 2
+
+
+@needs_chromium
+def test_every_mark_and_control_has_a_name_for_screen_readers(sample, browser):
+    browser.open(written(sample))
+    assert browser.all(".mark", "one.getAttribute('aria-label')")[1] == "Video of episode 8, return 2.828"
+    assert "" not in browser.all("button", "one.getAttribute('aria-label') || one.textContent")
+    assert "" not in browser.all("input", "one.closest('label').textContent.trim()")
+    assert "" not in browser.all("video, img, pre", "one.getAttribute('aria-label') || one.alt || ''")
+
+
+@needs_chromium
+def test_runs_of_one_environment_have_their_mean_and_spread_drawn(tmp_path, browser):
+    runs = [write_run(tmp_path / str(number), [number] * 20) for number in (1, 2, 3)]
+    alone = write_run(tmp_path / "alone", [9] * 20, env_id="Other-v0")
+    browser.open(written(*runs + [alone]))
+    assert browser.all("#returns .all", "one.getAttribute('aria-label')") == [
+        "Mean and standard deviation of 3 runs of Pole-v0"]
+
+
+@needs_chromium
+def test_runs_are_told_apart_by_a_legend_that_turns_them_off(tmp_path, browser):
+    browser.open(written(*[write_run(tmp_path / name, range(9)) for name in ("one", "two")]))
+    assert browser.all("#legend label", "one.innerText.trim()") == ["one", "two"]
+    browser.click("#legend input")
+    assert len(browser.all("#returns g[role=img]", "0")) == 1
+
+
+@needs_chromium
+def test_page_without_an_episode_says_so(tmp_path, browser):
+    browser.open(written(write_run(tmp_path, [])))
+    assert browser.run("document.querySelector('.waiting').innerText") == "No episode has been completed yet."
+    assert browser.complaints() == []
+
+
+@needs_chromium
+@pytest.mark.parametrize("returns", [
+    [5], [5, 5, 5], [1e15, 1e15 + 1], [-1e299, 1e299], [-1e308, 1e308], [math.nan], [1e-300, 0]])
+def test_page_draws_whatever_the_returns_are(tmp_path, browser, returns):
+    browser.open(written(write_run(tmp_path, returns)))
+    assert "NaN" not in browser.run("document.getElementById('returns').innerHTML")
+    assert browser.complaints() == []
+
+
+@needs_chromium
+def test_mark_leads_to_the_video_in_a_notebooks_frame_too(sample, tmp_path, browser):
+    page = tmp_path / "notebook.html"
+    shown = gym_monitor.report(sample)._repr_html_()
+    page.write_text("<!DOCTYPE html><meta charset=utf-8>" + shown, encoding="utf-8")
+    browser.open(page)
+    frame = "document.querySelector('iframe').contentDocument"
+    browser.run(frame + ".querySelectorAll('.mark')[1].dispatchEvent("
+                "new MouseEvent('click', {bubbles: true, cancelable: true}))")
+    assert browser.run(frame + ".activeElement.querySelector('b').textContent") == "Episode 8"
+    assert browser.complaints() == []
+
+
+@needs_chromium
+def test_open_page_refreshes_itself_and_stays_where_it_was(sample, browser):
+    page = written(sample, refresh=0.2)
+    browser.open(page, width=400)
+    browser.run("document.getElementById('steps').click(), scrollTo(0, 321), window.old = true, 0")
+    with open(os.path.join(sample, "openaigym.episode_batch.0.1.monitor.csv"), "a") as journal:
+        journal.write("99.0,10,9999.0,t\n")
+    written(sample, refresh=0.2)
+
+    def renewed():
+        try:
+            return browser.run("!window.old && document.readyState === 'complete'"
+                               " && document.querySelector('dd').innerText.startsWith('61')")
+        except AssertionError:      # asked while the page was being replaced
+            return False
+    wait_for(renewed)
+    assert browser.run("scrollY") == 321
+    assert browser.all("[name=axis]:checked", "one.value") == ["steps"]
