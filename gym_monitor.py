@@ -745,6 +745,7 @@ class _PngEncoder(_FileEncoder):
         self._before = b""
         self._waiting: Optional[Tuple[Tuple[int, int, int, int], bytes]] = None
         self._repeats = self._frames = self._sequence = 0
+        self._noisy = False
         header = struct.pack(">IIBBBBB", width, height, 8, self._COLOUR_TYPES[channels], 0, 0, 0)
         _write_all(self._file, b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header) + self._animation_control())
 
@@ -763,9 +764,26 @@ class _PngEncoder(_FileEncoder):
             return
         self._write_waiting()
         rectangle = _difference(self._before, pixels, self._shape)
-        self._waiting = rectangle, _png_pixels(pixels, rectangle, self._shape)
+        self._waiting = rectangle, self._compress(pixels, rectangle)
         self._repeats = 1
         self._before = pixels
+
+    def _compress(self, pixels: bytes, rectangle: Tuple[int, int, int, int]) -> bytes:
+        """Compress a rectangle of a picture: each row behind a zero, which says that it is not filtered.
+
+        In pictures that hardly compress, as photographs and noise, the search for repetitions is in vain: there zlib
+        looks for runs alone, at half the time and the same size. How well the frame before compressed tells.
+        """
+        left, top, width, height = rectangle
+        channels = self._shape[2]
+        stride = self._shape[1] * channels
+        start = top * stride + left * channels
+        rows = [pixels[row:row + width * channels] for row in range(start, start + height * stride, stride)]
+        strategy = zlib.Z_RLE if self._noisy else zlib.Z_DEFAULT_STRATEGY
+        compressor = zlib.compressobj(3, zlib.DEFLATED, zlib.MAX_WBITS, 9, strategy)
+        compressed = compressor.compress(b"\0".join([b""] + rows)) + compressor.flush()
+        self._noisy = 2 * len(compressed) > width * height * channels
+        return compressed
 
     def _write_waiting(self) -> None:
         """Write the newest frame, now that it is known how long it stays."""
@@ -835,17 +853,6 @@ def _common_prefix(old: bytes, new: bytes) -> int:
         else:
             different = middle
     return common
-
-
-def _png_pixels(pixels: bytes, rectangle: Tuple[int, int, int, int], shape: Tuple[int, ...]) -> bytes:
-    """Compress a rectangle of a picture: each row behind a zero, which says that it is not filtered."""
-    left, top, width, height = rectangle
-    _, full_width, channels = shape
-    stride = full_width * channels
-    start = top * stride + left * channels
-    rows = [pixels[row:row + width * channels] for row in range(start, start + height * stride, stride)]
-    compressor = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_DEFAULT_STRATEGY)
-    return compressor.compress(b"\0".join([b""] + rows)) + compressor.flush()
 
 
 class _TextEncoder(_FileEncoder):
