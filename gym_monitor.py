@@ -166,7 +166,10 @@ def clear_monitor_files(dir: str) -> None:
         dir: path of the directory.
     """
     for path in detect_monitor_files(dir):
-        os.unlink(path)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:  # a run that still goes on has many a file for a moment only
+            pass
 
 
 def _is_directory(path: str) -> bool:
@@ -177,6 +180,22 @@ def _is_directory(path: str) -> bool:
 def _is_file(path: str) -> bool:
     """Whether the path itself, not what it may link to, is a regular file."""
     return os.path.isfile(path) and not os.path.islink(path)
+
+
+def _is_same(status: os.stat_result, path: str) -> bool:
+    """Whether the path still leads to the file that an open one was said to be."""
+    try:
+        return os.path.samestat(status, os.lstat(path))
+    except OSError:
+        return False
+
+
+def _is_path(text: str) -> bool:
+    """Whether the operating system can be asked for that name: neither with a NUL nor with half a character in it."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _exclusive(path: str) -> int:
@@ -242,15 +261,15 @@ def _as_json(value: Any) -> Any:
 def _read_file(path: str) -> bytes:
     """Read a regular file that nobody put a link, a pipe or a device in the place of; `Error` if it is not one."""
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode):
             raise Error(f"{path} is not a regular file, so it is not read.")
+        if status.st_size > _LARGEST_FILE:
+            raise Error(f"{path} is larger than any file of the recorder, so it is not read.")
         with open(path, "rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
+            return file.read(_LARGEST_FILE)
     except OSError as problem:
         raise Error(f"{path} cannot be read: {problem.strerror or problem}.") from problem
-    if len(content) > _LARGEST_FILE:
-        raise Error(f"{path} is larger than any file of the recorder, so it is not read.")
-    return content
 
 
 def _read_json(path: str) -> Dict[str, Any]:
@@ -543,12 +562,12 @@ class StatsRecorder:
             cells += ',"{}"'.format(text.replace('"', '""')) if re.search('[",]', text) else "," + text
         return cells
 
-    def _write_rows(self, row: bytes = b"", now: float = math.inf) -> Optional[OSError]:
+    def _write_rows(self, row: bytes = b"", now: float = 0.0) -> Optional[OSError]:
         """Hand a row, and those that wait, to the operating system; return what kept it from taking all of them."""
         size, waiting = self._journal_state
         self._journal_state = size, waiting + row
         try:
-            if waiting or now >= self._next_look:
+            if waiting or not row or now >= self._next_look:
                 self._look_at_journal()
                 self._next_look = now + 1.0
                 size, row = self._journal_state
@@ -562,11 +581,12 @@ class StatsRecorder:
     def _look_at_journal(self) -> None:
         """See what the file holds: after a signal between a write and the note of it that is more than was noted.
 
-        A journal that was removed under the open file is written again, whole, once there is a directory to do so.
+        A journal that was removed under the open file is written again, whole, once there is a directory to do so,
+        unless its name is somebody else's by then (`FileExistsError`).
         """
         status = os.fstat(self._journal)
         size, waiting = self._journal_state
-        if status.st_nlink == 0 and not os.path.lexists(self.journal_path):
+        if status.st_nlink == 0 and not _is_same(status, self.journal_path):
             journal = _exclusive(self.journal_path)
             os.dup2(journal, self._journal)
             os.close(journal)
@@ -591,8 +611,10 @@ class StatsRecorder:
             self._batch += 1
             self._batch_start = self._saved
         newest = slice(self._batch_start, len(self.timestamps))
-        problem = self._write_rows()
         try:
+            problem = self._write_rows()
+            if problem is not None:
+                raise problem
             _write_json(self.path, {
                 "initial_reset_timestamp": self.initial_reset_timestamp,
                 "timestamps": self.timestamps[newest],
@@ -601,9 +623,7 @@ class StatsRecorder:
                 "episode_types": self.episode_types[newest],
             })
             self._saved = newest.stop
-        except OSError as failure:
-            problem = problem or failure
-        if problem is not None:
+        except OSError as problem:
             raise Error(f"The statistics cannot be written to {self.directory}: {problem.strerror}. Make room or make "
                         "the directory writable again, then call close() once more.") from problem
 
@@ -623,7 +643,8 @@ class StatsRecorder:
         """Close the journal as it is."""
         if not self.closed:
             self.closed = self.done = True
-            os.close(self._journal)
+            journal, self._journal = self._journal, -1  # the number may soon be another file's
+            os.close(journal)
             _owners.discard(self)
 
     def __del__(self) -> None:
@@ -636,7 +657,7 @@ def _as_number(reward: Any) -> float:
     try:
         item = getattr(reward, "item", None)
         return float(reward if item is None else item())
-    except (TypeError, ValueError, OverflowError) as problem:
+    except Exception as problem:  # torch has a RuntimeError for a tensor of two elements
         raise Error(f"A reward has to be a number, and {reward!r} (a {type(reward).__name__}) is none.") from problem
 
 
@@ -683,6 +704,38 @@ def _text(frame: Any) -> str:
     return text
 
 
+def _is_whole(path: str) -> bool:
+    """Whether a recording is complete: all of an MP4, a PNG up to its end; text is whole after every line."""
+    if not _is_file(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            if path.endswith((".cast", ".json")):  # ours, and gym's
+                return bool(file.read(1))
+            if path.endswith(".png"):
+                return file.seek(0, os.SEEK_END) > 12 and file.seek(-12, os.SEEK_END) > 0 and b"IEND" in file.read()
+            return _is_whole_mp4(file)
+    except (OSError, struct.error):
+        return False
+
+
+def _is_whole_mp4(file: Any) -> bool:
+    """Whether the boxes of an MP4 end where the file ends, and its index knows of a video: ISO/IEC 14496-12."""
+    end, position, indexed = file.seek(0, os.SEEK_END), 0, False
+    for _ in range(100):  # ffmpeg writes four or five
+        if position >= end:
+            break
+        file.seek(position)
+        size, kind = struct.unpack(">I4s", file.read(8))
+        if size == 1:
+            size, = struct.unpack(">Q", file.read(8))
+        if size < 8:
+            return False
+        indexed = indexed or (kind == b"moov" and b"trak" in file.read(min(size, 200)))
+        position += size
+    return indexed and position == end
+
+
 class _Encoder:
     """Writes one video: frames go in as they come, and nothing of them is kept in memory."""
 
@@ -714,12 +767,18 @@ class _FileEncoder(_Encoder):
     """An encoder of our own, which writes its file itself."""
 
     def __init__(self, path: str) -> None:
+        self._path = path
         self._file = os.open(path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
 
     def _rewrite(self, offset: int, content: bytes) -> None:
         """Replace bytes near the start, which depend on frames that came later."""
         os.lseek(self._file, offset, os.SEEK_SET)
         _write_all(self._file, content)
+
+    def finished(self, wait: bool) -> bool:
+        if not _is_whole(self._path):
+            raise Error("The file was removed while it was being written.")
+        return True
 
     def let_go(self) -> None:
         if self._file >= 0:
@@ -1041,44 +1100,55 @@ class _FFmpegEncoder(_Encoder):
         assert self._child.process.stdin is not None
         self._pipe = self._child.process.stdin.fileno()
         self._poll = _prepare_pipe(self._pipe)
+        self._rest = memoryview(b"")  # of the frame that is being written
 
     def write(self, frame: Any) -> None:
         picture = _picture(frame)
         if picture.shape != self._shape:
             raise InvalidFrame(f"The size of the frames changed from {self._shape} to {picture.shape}.")
-        left = picture.cast("B")
-        while left:
+        self._write_rest()  # of a frame that Ctrl-C cut short: without it those that follow would be shifted
+        self._rest = picture.cast("B")
+        self._write_rest()
+
+    def _write_rest(self) -> None:
+        while self._rest:
             try:
-                left = left[os.write(self._pipe, left):]
+                self._rest = self._rest[os.write(self._pipe, self._rest):] or memoryview(b"")
             except BlockingIOError as problem:
                 if self._poll is not None and not self._poll.poll(ENCODER_TIMEOUT * 1000):
                     raise self._hang("took no frame") from problem
             except OSError as problem:
+                self._note_sign()
                 self.finished(wait=True)
                 raise Error("ffmpeg ended before the video did") from problem
 
     def end(self) -> None:
+        self._write_rest()
         assert self._child.process.stdin is not None
         self._child.process.stdin.close()
+        self._note_sign()
+
+    def _note_sign(self) -> None:
+        self._last_sign = _signs_of_life(self._path), time.monotonic()
 
     def finished(self, wait: bool) -> bool:
         process = self._child.process
-        signs = None
         while process.poll() is None:
             if not wait:
                 return False
-            if signs == _signs_of_life(self._path):
-                raise self._hang("did not finish")
-            signs = _signs_of_life(self._path)
+            # From its last sign of life on, so that several that hang are waited for at the same time.
+            signs, since = self._last_sign
             try:
-                process.wait(ENCODER_TIMEOUT)
+                process.wait(max(0.0, since + ENCODER_TIMEOUT - time.monotonic()))
             except subprocess.TimeoutExpired:
-                pass
+                if signs == _signs_of_life(self._path):
+                    raise self._hang("did not finish") from None
+                self._note_sign()
         words = self._child.close()
         if process.returncode != 0:
             raise Error("ffmpeg failed: " + self._child.last_words(words))
-        if not os.path.getsize(self._path):
-            raise Error("ffmpeg wrote nothing: " + self._child.last_words(words))
+        if not _is_whole(self._path):  # ffmpeg 5 has the exit status 0 although the disk was full.
+            raise Error("ffmpeg wrote no whole file: " + self._child.last_words(words))
         return True
 
     def _hang(self, what: str) -> Error:
@@ -1448,7 +1518,7 @@ class _Recording:
             _, reward, terminated, truncated, _ = result
             done = terminated or truncated
             self._rewards.append(float(reward))
-        except (TypeError, ValueError, OverflowError):
+        except Exception:
             done = self._step_of_another_form(result)
         if done or self._capturing:
             self._after_step(result, done)
@@ -2238,7 +2308,7 @@ def _check_uid(uid: Optional[Union[str, int]]) -> str:
     """The part of a file name that a uid makes; a name that ends like a batch would be taken for one."""
     text = str(os.getpid() if uid is None or uid == "" else uid)
     if not re.match(r"[^/\\:\x00-\x1f\x7f]{1,100}\Z", text) or text in (".", "..") or re.search(
-            r"(^|\.)batch\d+\Z", text) or len(text.encode("utf-8", "replace")) > 100:
+            r"(^|\.)batch\d+\Z", text) or not _is_path(text) or len(os.fsencode(text)) > 100:
         raise Error(f"A uid is part of file names: 1 to 100 characters, no separators, not {text!r:.120}.")
     return text
 
@@ -2248,8 +2318,8 @@ def _check_directory(directory: Any) -> str:
         path = os.path.abspath(os.fsdecode(os.fspath(directory)))
     except (TypeError, ValueError) as problem:
         raise Error(f"A monitor directory has to be a path, not {directory!r}.") from problem
-    if "\0" in path:
-        raise Error(f"A monitor directory cannot have a NUL in its path: {path!r}.")
+    if not _is_path(path):
+        raise Error(f"A monitor directory has to be a path, not {path!r}.")
     if os.path.lexists(path) and not os.path.isdir(path):
         raise Error(f"The monitor directory {path} is not a directory but a file.")
     return path
@@ -2487,7 +2557,7 @@ def _read_manifest(path: str) -> Tuple[str, List[Tuple[str, str]], Dict[str, Any
 
 def _inside(folder: str, name: Any, manifest: str) -> str:
     """The path of a file that a manifest names; a name that points outside the directory is an `Error`."""
-    if not isinstance(name, str) or name in ("", ".", "..") or re.search(r"[/\\\x00]", name):
+    if not isinstance(name, str) or name in ("", ".", "..") or re.search(r"[/\\\x00]", name) or not _is_path(name):
         raise Error(f"{manifest} names {name!r:.120}, which is not a file of its directory.")
     return os.path.join(folder, name)
 
@@ -2511,7 +2581,7 @@ def _checked(path: str, statistics: _Statistics) -> _Statistics:
     try:
         if not all(isinstance(column, list) and len(column) == len(timestamps) for column in statistics[1:]):
             raise ValueError("its lists are missing or not equally long")
-        if not (_types(timestamps) | _types(rewards) | _types([start or 0]) <= {int, float}
+        if not (_types(timestamps) | _types(rewards) | _types([0 if start is None else start]) <= {int, float}
                 and _types(lengths) <= {int}):
             raise ValueError("an entry is not a number")
         if not math.isfinite(sum(timestamps, 0.0) + (start or 0)) or math.isinf(sum(lengths, 0.0)):
@@ -2531,7 +2601,7 @@ def _types(column: Iterable[Any]) -> Set[Any]:
 def _read_journal_header(path: str, content: bytes) -> Dict[str, Any]:
     """The first line of a journal, or nothing if the process was killed before it was whole."""
     line, newline, _ = content.partition(b"\n")
-    if not newline and len(content) < 100000:
+    if not newline and line[:2] in (b"", b"#", b"#{"):
         return {}
     try:
         if not line.startswith(b"#"):
@@ -2610,25 +2680,6 @@ def _read_metadata(path: str) -> Dict[str, Any]:
         return _read_json(path) if _is_file(path) else {}
     except Error:
         return {}
-
-
-def _is_whole(path: str) -> bool:
-    """Whether a recording is complete: MP4 has its index, PNG its end; a text recording is whole after every line."""
-    if not _is_file(path):
-        return False
-    try:
-        with open(path, "rb") as file:
-            if path.endswith((".cast", ".json")):
-                return bool(file.read(1))
-            if path.endswith(".png"):
-                return file.seek(0, os.SEEK_END) > 12 and file.seek(-12, os.SEEK_END) > 0 and b"IEND" in file.read()
-            while True:  # MP4 is a sequence of boxes, each with its size and its type: ISO/IEC 14496-12
-                size, kind = struct.unpack(">I4s", file.read(8))
-                if kind == b"moov" or size < 8:
-                    return bool(kind == b"moov")
-                file.seek(size - 8, os.SEEK_CUR)
-    except (OSError, struct.error):
-        return False
 
 
 def _count_episodes(dir: str, uid: Optional[str]) -> int:
@@ -3902,7 +3953,7 @@ def _command_report(options: Any) -> None:
 def _command_clear(options: Any) -> None:
     _list_directory(options.dir)
     for path in detect_monitor_files(options.dir):
-        print(path)
+        print(ascii(path)[1:-1] if not path.isprintable() else path)
     clear_monitor_files(options.dir)
 
 
