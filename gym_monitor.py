@@ -27,6 +27,7 @@ import itertools
 import json
 import logging
 import math
+import operator
 import os
 import re
 import select
@@ -105,8 +106,8 @@ def _ask(question: Callable[..., Any], argument: Any, otherwise: bool) -> bool:
     try:
         return bool(question(argument))
     except Exception as problem:
-        _warn_once("%s raised %r when it was asked about %r; taken for %s",
-                   getattr(question, "__name__", question), problem, argument, otherwise)
+        _warn_once(f"{getattr(question, '__name__', question)} raised %r when it was asked about %r; taken for %s.",
+                   problem, argument, otherwise)
         return otherwise
 
 
@@ -267,7 +268,7 @@ def _read_file(path: str) -> bytes:
         if status.st_size > _LARGEST_FILE:
             raise Error(f"{path} is larger than any file of the recorder, so it is not read.")
         with open(path, "rb") as file:
-            return file.read(_LARGEST_FILE)
+            return file.read(status.st_size + 1)
     except OSError as problem:
         raise Error(f"{path} cannot be read: {problem.strerror or problem}.") from problem
 
@@ -542,7 +543,7 @@ class StatsRecorder:
             self._keyword_cells.append(cells)
         problem = self._write_rows(self._row(reward, length, timestamp, type, cells), now)
         if problem is not None:
-            _warn_once("The journal %s cannot be written (%s): its rows wait in memory.", self.journal_path, problem)
+            _warn_once(f"The journal {self.journal_path} cannot be written (%s): its rows wait in memory.", problem)
         return {"r": reward, "l": length, "t": now - start}
 
     def _row(self, reward: float, length: int, timestamp: float, type: str, cells: str) -> bytes:
@@ -554,8 +555,8 @@ class StatsRecorder:
         for keyword in self.info_keywords:
             value = info.get(keyword, "") if isinstance(info, dict) else ""
             if value == "" or value is None:
-                _warn_once("The last info of an episode has no %r, which info_keywords names: its cell stays empty.",
-                           keyword)
+                _warn_once(f"The last info of an episode has no {keyword!r}, which info_keywords names: its cell stays "
+                           "empty.")
                 value = ""
             # A row is a line, so that a torn one can be told: line breaks in a text become spaces.
             text = " ".join(str(value).splitlines())
@@ -804,7 +805,6 @@ class _PngEncoder(_FileEncoder):
         self._before = b""
         self._waiting: Optional[Tuple[Tuple[int, int, int, int], bytes]] = None
         self._repeats = self._frames = self._sequence = 0
-        self._noisy = False
         header = struct.pack(">IIBBBBB", width, height, 8, self._COLOUR_TYPES[channels], 0, 0, 0)
         _write_all(self._file, b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header) + self._animation_control())
 
@@ -823,26 +823,9 @@ class _PngEncoder(_FileEncoder):
             return
         self._write_waiting()
         rectangle = _difference(self._before, pixels, self._shape)
-        self._waiting = rectangle, self._compress(pixels, rectangle)
+        self._waiting = rectangle, _png_pixels(pixels, rectangle, self._shape)
         self._repeats = 1
         self._before = pixels
-
-    def _compress(self, pixels: bytes, rectangle: Tuple[int, int, int, int]) -> bytes:
-        """Compress a rectangle of a picture: each row behind a zero, which says that it is not filtered.
-
-        In pictures that hardly compress, as photographs and noise, the search for repetitions is in vain: there zlib
-        looks for runs alone, at half the time and the same size. How well the frame before compressed tells.
-        """
-        left, top, width, height = rectangle
-        channels = self._shape[2]
-        stride = self._shape[1] * channels
-        start = top * stride + left * channels
-        rows = [pixels[row:row + width * channels] for row in range(start, start + height * stride, stride)]
-        strategy = zlib.Z_RLE if self._noisy else zlib.Z_DEFAULT_STRATEGY
-        compressor = zlib.compressobj(3, zlib.DEFLATED, zlib.MAX_WBITS, 9, strategy)
-        compressed = compressor.compress(b"\0".join([b""] + rows)) + compressor.flush()
-        self._noisy = 2 * len(compressed) > width * height * channels
-        return compressed
 
     def _write_waiting(self) -> None:
         """Write the newest frame, now that it is known how long it stays."""
@@ -914,6 +897,23 @@ def _common_prefix(old: bytes, new: bytes) -> int:
     return common
 
 
+def _png_pixels(pixels: bytes, rectangle: Tuple[int, int, int, int], shape: Tuple[int, ...]) -> bytes:
+    """Compress a rectangle of a picture: each row behind a zero, which says that it is not filtered."""
+    left, top, width, height = rectangle
+    channels = shape[2]
+    stride = shape[1] * channels
+    start = top * stride + left * channels
+    rows = b"\0".join([b""] + [pixels[row:row + width * channels]
+                               for row in range(start, start + height * stride, stride)])
+    # In photographs and noise the search for repetitions is in vain: looking for runs alone takes less than half the
+    # time and makes files of the same size. In drawings the search pays. A sample tells them apart.
+    sample = rows[len(rows) // 2:][:8192]
+    drawn = 2 * len(zlib.compress(sample, 1)) <= len(sample)
+    compressor = zlib.compressobj(3, zlib.DEFLATED, zlib.MAX_WBITS, 9,
+                                  zlib.Z_DEFAULT_STRATEGY if drawn else zlib.Z_RLE)
+    return compressor.compress(rows) + compressor.flush()
+
+
 class _TextEncoder(_FileEncoder):
     """Text frames as an asciicast: https://docs.asciinema.org/manual/asciicast/v2/."""
 
@@ -964,10 +964,11 @@ class _FFmpeg(NamedTuple):
 
 
 # H.264 by whatever this build of ffmpeg has (Fedora's has no libx264), then MPEG-4, which every build has.
-# libx264's `veryfast` encodes 1.2 to 1.5 times the frames a second of its default preset, to files of the same size.
+# libx264's `veryfast` encodes 1.2 to 1.5 times the frames a second of its default preset, to files of the same size;
+# without frames that refer to later ones (-bf 0) it needs a fifteenth less again. See .ci/bench.py: video.
 _CODECS = (
-    ("libx264", "-preset", "veryfast"), ("libopenh264",), ("h264_nvenc",), ("h264_videotoolbox",), ("h264_amf",),
-    ("h264_qsv",), ("h264_mf",), ("h264_v4l2m2m",), ("mpeg4", "-q:v", "3"),
+    ("libx264", "-preset", "veryfast", "-bf", "0"), ("libopenh264",), ("h264_nvenc",), ("h264_videotoolbox",),
+    ("h264_amf",), ("h264_qsv",), ("h264_mf",), ("h264_v4l2m2m",), ("mpeg4", "-q:v", "3"),
 )
 
 _ffmpegs: Dict[str, _FFmpeg] = {}
@@ -1492,6 +1493,7 @@ class _Recording:
         self.open = True
         self.inherited = False            # by a forked child
         self._rewards = stats.rewards     # of the episode under way
+        self._old_form = False            # whether a step is four values, as in gym
         self._outside = True              # no episode is being recorded: the one thing that `step` has to look at
         self._broken = False              # ... for an exception left `step`, so that this episode does not count
         self._clip: Optional[VideoRecorder] = None        # the video that is being captured
@@ -1515,8 +1517,11 @@ class _Recording:
             self._break_episode()
             raise
         try:
-            _, reward, terminated, truncated, _ = result
-            done = terminated or truncated
+            if self._old_form:
+                _, reward, done, _ = result
+            else:
+                _, reward, terminated, truncated, _ = result
+                done = terminated or truncated
             self._rewards.append(float(reward))
         except Exception:
             done = self._step_of_another_form(result)
@@ -1525,13 +1530,14 @@ class _Recording:
         return result
 
     def _step_of_another_form(self, result: Any) -> bool:
-        """Record the reward of a step that isn't five values with a plain number, and return whether it is done."""
+        """Record the reward of a step that isn't as expected, of any form that there is; return whether it is done."""
         try:
             reward, done = _reward_and_done(result)
             self._rewards.append(_as_number(reward))
         except Error:
             self._break_episode()
             raise
+        self._old_form = type(result) is tuple and len(result) == 4
         return done
 
     def _step_outside(self, action: Any) -> Any:
@@ -2141,7 +2147,8 @@ class _VectorRecording(_Recording):
             summary = self.stats.record(float(returns[index]), int(lengths[index]), self._types[index],
                                         float(self._start_times[index]), info)
             if index == 0:
-                first = Episode(number, summary["r"], summary["l"], infos)
+                names = [name for name in infos if name[:1] != "_"] if isinstance(infos, dict) else []
+                first = Episode(number, summary["r"], summary["l"], _info_of_one(infos, index, names))
         if self._same_step:
             self._restart(indices)
         else:
@@ -2456,12 +2463,13 @@ def _merge(sources: Sequence[_Statistics]) -> Dict[str, Any]:
             rewards += source.episode_rewards
             types += source.episode_types
     order = sorted(range(len(timestamps)), key=timestamps.__getitem__)
+    pick = operator.itemgetter(*order) if len(order) > 1 else tuple  # which sorts a million entries at the speed of C
     return {
-        "data_sources": [origins[index] for index in order],
-        "timestamps": [timestamps[index] for index in order],
-        "episode_lengths": [lengths[index] for index in order],
-        "episode_rewards": [rewards[index] for index in order],
-        "episode_types": [types[index] for index in order],
+        "data_sources": list(pick(origins)),
+        "timestamps": list(pick(timestamps)),
+        "episode_lengths": list(pick(lengths)),
+        "episode_rewards": list(pick(rewards)),
+        "episode_types": list(pick(types)),
         "initial_reset_timestamps": starts,
         "initial_reset_timestamp": min(starts) if starts else 0,
     }
@@ -2581,21 +2589,17 @@ def _checked(path: str, statistics: _Statistics) -> _Statistics:
     try:
         if not all(isinstance(column, list) and len(column) == len(timestamps) for column in statistics[1:]):
             raise ValueError("its lists are missing or not equally long")
-        if not (_types(timestamps) | _types(rewards) | _types([0 if start is None else start]) <= {int, float}
-                and _types(lengths) <= {int}):
-            raise ValueError("an entry is not a number")
-        if not math.isfinite(sum(timestamps, 0.0) + (start or 0)) or math.isinf(sum(lengths, 0.0)):
-            raise ValueError("a number is out of range")
-        sum(rewards, 0.0)  # for its OverflowError: returns may be infinite, but no integer too large for a float
+        # Sums tell at the speed of C: they are a TypeError of what is no number, an OverflowError of what is too large.
+        if not math.isfinite(sum(timestamps, 0.0 if start is None else 0.0 + start)):
+            raise ValueError("a time is out of range")
+        if type(sum(lengths)) is not int or math.isinf(sum(lengths, 0.0)):
+            raise ValueError("a length is no whole number")
+        sum(rewards, 0.0)
         if not set(types) <= {"t", "e"} or min(lengths, default=0) < 0:
             raise ValueError("an episode type or a length is none")
     except (ValueError, TypeError, OverflowError) as problem:
         raise Error(f"{path} does not hold statistics of episodes: {problem}.") from problem
     return statistics
-
-
-def _types(column: Iterable[Any]) -> Set[Any]:
-    return set(map(type, column))
 
 
 def _read_journal_header(path: str, content: bytes) -> Dict[str, Any]:

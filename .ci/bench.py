@@ -54,8 +54,10 @@ def say(text):
 
 
 def left_out(what, why):
-    LEFT_OUT.append(f"{what} ({why})")
-    say("  left out: " + LEFT_OUT[-1])
+    entry = f"{what} ({why})"
+    if entry not in LEFT_OUT:
+        LEFT_OUT.append(entry)
+    say(f"  left out: {entry}")
 
 
 def duration(seconds):
@@ -878,21 +880,24 @@ def measure_vector(options, folder):
     import gym_monitor
     if not hasattr(gym_monitor, "VectorMonitor"):
         return left_out("vector environments", "gym_monitor has no VectorMonitor")
+    try:
+        import gymnasium.vector  # noqa: F401
+    except ImportError as missing:
+        return left_out("vector environments", missing)
     for count in (8, 64):
         yield from vector_rows(count, options, os.path.join(folder, str(count)))
 
 
 def vector_rows(count, options, folder):
     steps, rounds = (400, 1) if options.quick else (1000, 40)
-    envs = installed({
-        "bare": lambda: vector_env(count, 200),
-        "ours": lambda: vector_monitor(vector_env(count, 200), folder),
-        VECTOR_STATISTICS: lambda: vector_statistics(vector_env(count, 200)),
-    })
-    if "bare" in envs:
-        costs, bare = over_bare(envs, lambda env: vector_stepper(env, steps), rounds)
-        work = f"a step of a vector of {count}: over the bare environment's {duration(bare)}"
-        yield against(work, costs["ours"], VECTOR_STATISTICS, costs[VECTOR_STATISTICS])
+    envs = {
+        "bare": vector_env(count, 200),
+        "ours": vector_monitor(vector_env(count, 200), folder),
+        VECTOR_STATISTICS: vector_statistics(vector_env(count, 200)),
+    }
+    costs, bare = over_bare(envs, lambda env: vector_stepper(env, steps), rounds)
+    work = f"a step of a vector of {count}: over the bare environment's {duration(bare)}"
+    yield against(work, costs["ours"], VECTOR_STATISTICS, costs[VECTOR_STATISTICS])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
