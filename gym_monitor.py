@@ -1599,8 +1599,8 @@ class _Recording:
 
     def _begin_episode(self) -> None:
         self.stats.after_reset(None)
+        self._outside = False  # first, for Ctrl-C may come while the picture is drawn
         self._begin_clips("video{:06d}", self.episode_id)
-        self._outside = False
 
     @property
     def episode_id(self) -> int:

@@ -4,12 +4,17 @@ Run with `python -m pytest`. What needs ffmpeg, numpy, Pillow, gymnasium or anot
 missing, with a reason that says what to install.
 """
 import collections
+import contextlib
 import csv
 import fcntl
+import gc
+import inspect
 import io
 import json
+import logging
 import math
 import os
+import random
 import re
 import shutil
 import signal
@@ -17,8 +22,11 @@ import struct
 import subprocess
 import sys
 import tempfile
+import textwrap
+import threading
 import time
 import urllib.parse
+import warnings
 import zlib
 
 import pytest
@@ -223,9 +231,9 @@ def run(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def fresh_warnings(monkeypatch):
+def fresh_warnings():
     """Warnings that are given once a process are given once a test."""
-    monkeypatch.setattr(gym_monitor, "_warned", set())
+    gym_monitor._warned.clear()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -1303,6 +1311,1399 @@ def test_an_error_is_one_line_and_exit_status_1(arguments):
     finished = command(*arguments)
     assert finished.status == 1 and len(finished.err.splitlines()) == 1
     assert "Traceback" not in finished.err
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Nothing lost, nobody harmed: faults that happen for real
+# ---------------------------------------------------------------------------------------------------------------------
+
+FFMPEG = shutil.which("ffmpeg")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"),
+                                reason="this platform has no /proc: use Linux")
+needs_root = pytest.mark.skipif(not sys.platform.startswith("linux") or os.geteuid() != 0,
+                                reason="run the tests as root on Linux, to mount a small tmpfs")
+by_each_encoder = pytest.mark.parametrize(
+    "path", [pytest.param(os.environ["PATH"], marks=needs_ffmpeg), ""], ids=["ffmpeg", "png"])
+
+
+# ---- environments and helpers ----
+
+def picture(value=0, width=8, height=6):
+    return memoryview(bytes([value % 256]) * (3 * width * height)).cast("B", [height, width, 3])
+
+
+class RandomWalk:
+    """Episodes of `length` steps with random rewards; `draw(step)` makes its pictures."""
+
+    metadata = {"render.modes": ["rgb_array"]}
+
+    def __init__(self, length=3, seed=0, draw=picture):
+        self.length, self.draw, self.random = length, draw, random.Random(seed)
+
+    def reset(self):
+        self.steps = 0
+        return self.steps
+
+    def step(self, action):
+        self.steps += 1
+        return self.steps, self.random.uniform(-1, 1), self.steps >= self.length, {}
+
+    def render(self, mode="rgb_array"):
+        return self.draw(self.steps)
+
+
+def play_random(env, episodes=1):
+    """Play whole episodes, and return the return of each."""
+    returns = []
+    for _ in range(episodes):
+        env.reset()
+        rewards, done = [], False
+        while not done:
+            _, reward, done, *_ = env.step(0)
+            rewards.append(reward)
+        returns.append(sum(rewards, 0.0))
+    return returns
+
+
+def play_on(env):
+    """Play the episode under way to its end."""
+    while not env.step(0)[2]:
+        pass
+
+
+def every(episode_id):
+    return True
+
+
+SCRIPT = "import gc, json, multiprocessing, os, random, signal, sys, time\nimport gym_monitor\n" + \
+    "from gym_monitor import Monitor\n" + \
+    "\n".join(map(inspect.getsource, [picture, RandomWalk, play_random, play_on, every]))
+
+
+def begin(source, *arguments, **options):
+    """Start another interpreter on a script, which has the environments and helpers from above."""
+    place = os.path.dirname(os.path.abspath(gym_monitor.__file__))
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT + textwrap.dedent(source)] + [str(argument) for argument in arguments],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+        env=dict(os.environ, PYTHONPATH=place, PYTHONDONTWRITEBYTECODE="1"), **options)
+
+
+def run_script(source, *arguments, **options):
+    """Run a script to its end: exit status, standard output and standard error."""
+    child = begin(source, *arguments, **options)
+    out, err = child.communicate(timeout=100)
+    return child.returncode, out, err
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+
+
+def processes_in(directory):
+    """The processes that work in a directory, as ffmpeg does in that of its video."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{pid}/cwd").split(" ")[0] == os.path.realpath(directory):
+                found.append(int(pid))
+    return found
+
+
+def children():
+    """The child processes of this one, those included that nobody has waited for."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as file:
+            if int(file.read().rpartition(")")[2].split()[1]) == os.getpid():
+                found.append(int(pid))
+    return found
+
+
+def count_frames(path):
+    """How many frames a player finds in a video."""
+    player = subprocess.Popen([
+        "ffprobe", "-v", "quiet", "-count_frames", "-select_streams", "v:0", "-of", "csv=p=0",
+        "-show_entries", "stream=nb_read_frames", path], stdout=subprocess.PIPE)
+    return int(player.communicate()[0] or 0)
+
+
+def read_json_file(*path):
+    with open(os.path.join(*map(str, path))) as file:
+        return json.load(file)
+
+
+def metadata_of(directory):
+    return [read_json_file(directory, name) for name in files(directory, ".meta.json")]
+
+
+def as_gym_reads(directory):
+    """The returns in a directory, read as gym 0.21 does: every manifest, and the statistics it names."""
+    episodes = []
+    for name in os.listdir(directory):
+        if name.startswith("openaigym.manifest."):
+            stats = read_json_file(directory, read_json_file(directory, name)["stats"])
+            episodes += zip(stats["timestamps"], stats["episode_rewards"])
+    return [reward for _, reward in sorted(episodes)]
+
+
+@pytest.fixture
+def fake_ffmpeg(monkeypatch, tmp_path):
+    """A function that puts a shell script in the place of ffmpeg, and hangs are found sooner."""
+    def install(script, mode=0o755):
+        (tmp_path / "bin").mkdir()
+        program = tmp_path / "bin" / "ffmpeg"
+        program.write_text(script)
+        program.chmod(mode)
+        monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin" if mode & 0o100 else str(program.parent))
+        monkeypatch.setattr(gym_monitor, "ENCODER_TIMEOUT", 2.0)
+        return program
+    return install
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A directory on a file system of its own, of 96 KB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(disk)]
+    if subprocess.call(mount, stderr=subprocess.DEVNULL):
+        pytest.skip("allow mount: this container's root may not (docker run --cap-add SYS_ADMIN)")
+    yield disk
+    subprocess.check_call(["umount", str(disk)])
+
+
+def fill(disk):
+    """Take all the room that a disk has."""
+    with open(str(disk / "filler"), "ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(512))
+
+
+@pytest.fixture
+def open_directory():
+    """A directory that everybody may use, for tests in which root is nobody."""
+    path = tempfile.mkdtemp()
+    os.chmod(path, 0o777)
+    yield path
+    subprocess.call(["chmod", "-R", "777", path])
+    shutil.rmtree(path)
+
+
+@contextlib.contextmanager
+def unprivileged():
+    """Root may write anywhere: be nobody for a while."""
+    import csv  # noqa: F401 (nobody may not be able to read where Python is installed)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+# ---- 1. kill -9 ----
+
+TRAIN_FOR_EVER = """
+    directory, write_upon_reset, videos, monitors = sys.argv[1], *map(int, sys.argv[2:])
+    envs = [Monitor(RandomWalk(5, seed), directory, every if videos else False, resume=True,
+                    write_upon_reset=bool(write_upon_reset)) for seed in range(monitors)]
+    os.write(1, b"started\\n")
+    while True:
+        for number, env in enumerate(envs):
+            os.write(1, "{} {!r}\\n".format(number, play_random(env)[0]).encode())
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this platform has no kill -9")
+@pytest.mark.parametrize("kills, lines, write_upon_reset, videos, monitors", [
+    (16, 60, 0, 0, 1),
+    (16, 60, 1, 0, 1),
+    (8, 60, 1, 0, 3),
+    pytest.param(7, 5, 0, 1, 1, marks=[needs_ffmpeg, needs_proc]),
+    pytest.param(3, 5, 1, 1, 2, marks=[needs_ffmpeg, needs_proc]),
+], ids=["plain", "write_upon_reset", "three monitors", "videos", "all at once"])
+def test_killed_process_loses_no_completed_episode(tmp_path, kills, lines, write_upon_reset, videos,
+                                                       monitors):
+    chance = random.Random(kills)
+    for kill in range(kills):
+        directory = str(tmp_path / str(kill))
+        child = begin(TRAIN_FOR_EVER, directory, write_upon_reset, videos, monitors)
+        for _ in range(1 + chance.randrange(lines)):
+            child.stdout.readline()
+        time.sleep(chance.uniform(0, 0.02))
+        child.kill()
+        told = child.communicate()[0]
+        told = told[:told.rfind("\n") + 1]
+
+        if videos:
+            wait_until(lambda folder=directory: not processes_in(folder))
+        results = load_results(directory)
+        recorded = list(zip(results["data_sources"], results["episode_rewards"]))
+        for number in range(monitors):
+            ours = [reward for source, reward in recorded if source == number]
+            expected = play_random(RandomWalk(5, number), len(ours))
+            assert ours == expected
+            last = re.findall(f"^{number} (.*)$", told, re.MULTILINE)[-1:]
+            assert not last or float(last[0]) in ours[-2:]  # one more may have been on its way
+        if write_upon_reset:
+            assert len(recorded) - len(as_gym_reads(directory)) <= monitors
+        for recording, metadata in results["videos"] if videos else ():
+            in_flight = read_json_file(metadata)["episode_id"] >= min(
+                sum(source == number for source, _ in recorded) for number in range(monitors))
+            assert count_frames(recording) == 6 or (in_flight and 1 <= count_frames(recording) <= 6)
+        listed = [os.path.basename(recording) for recording, _ in results["videos"]]
+        assert not [name for name in files(directory, ".mp4")
+                    if name not in listed and count_frames(os.path.join(directory, name))]
+
+
+@needs_ffmpeg
+@needs_proc
+@pytest.mark.parametrize("death", ["SIGKILL", "SIGTERM"])
+def test_video_in_flight_of_a_killed_process_is_finished_by_ffmpeg(tmp_path, death):
+    child = begin("""
+        env = Monitor(RandomWalk(100), sys.argv[1])
+        env.reset()
+        for _ in range(25):
+            env.step(0)
+        print("ready", flush=True)
+        signal.pause()
+    """, tmp_path)
+    child.stdout.readline()
+    child.send_signal(getattr(signal, death))
+    child.communicate()
+    wait_until(lambda: not processes_in(str(tmp_path)))
+    (recording, _), = load_results(str(tmp_path))["videos"]
+    assert count_frames(recording) == 26
+
+
+def test_torn_last_line_is_left_out(tmp_path):
+    with Monitor(RandomWalk(), str(tmp_path), False) as env:
+        returns = play_random(env, 3)
+    journal = str(tmp_path / files(tmp_path, ".monitor.csv")[0])
+    for name in files(tmp_path, ".json"):
+        os.unlink(str(tmp_path / name))
+    with open(journal, "rb") as file:
+        content = file.read()
+    for size in range(len(content)):
+        with open(journal, "wb") as file:
+            file.write(content[:size])
+        whole = max(0, content[:size].count(b"\n") - 2)
+        assert load_results(str(tmp_path))["episode_rewards"] == returns[:whole]
+
+
+# ---- 2. no close() ----
+
+LEAVE = {
+    "interpreter exit": ("", 0),
+    "sys.exit": ("sys.exit(3)", 3),
+    "uncaught exception": ("raise ValueError('of the training')", 1),
+    "dropped": ("del env", 0),
+    "dropped in a cycle": ("env.env.monitor = env; env.env.itself = env.env; del env; gc.collect()", 0),
+    "in a cycle at exit": ("gc.disable(); env.env.monitor = env; del env", 0),
+    "global of another module": ("import types; sys.modules['lab'] = types.ModuleType('lab'); "
+                                 "sys.modules['lab'].env = env; del env", 0),
+}
+
+
+@pytest.mark.parametrize("how", sorted(LEAVE))
+@by_each_encoder
+def test_leaving_without_close_completes_the_files(tmp_path, how, path):
+    leave, status = LEAVE[how]
+    code, out, err = run_script(f"""
+        os.environ["PATH"] = sys.argv[2]
+        env = Monitor(RandomWalk(), sys.argv[1], every)
+        print(play_random(env, 3))
+        env.reset()
+        env.step(0)
+        {leave}
+    """, tmp_path, path)
+    assert code == status, err
+    assert "Exception ignored" not in err and "Error in atexit" not in err
+    assert (err == "") == (status != 1)
+    results = load_results(str(tmp_path))
+    assert results["episode_rewards"] == as_gym_reads(str(tmp_path)) == json.loads(out)
+    manifest, = results["manifests"]
+    assert len(results["videos"]) == len(read_json_file(manifest)["videos"]) == 4
+    if path:
+        assert [count_frames(recording) for recording, _ in results["videos"]] == [4, 4, 4, 2]
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("busy", [False, True], ids=["in a pause", "in mid-step"])
+def test_ctrl_c_to_the_whole_process_group_completes_the_files(tmp_path, busy):
+    child = begin("""
+        env = Monitor(RandomWalk(10000, draw=lambda step: picture(step, 640, 480)), sys.argv[1])
+        env.reset()
+        for _ in range(20):
+            env.step(0)
+        print("ready", flush=True)
+        while int(sys.argv[2]):
+            env.step(0)
+        signal.pause()
+    """, tmp_path, int(busy), start_new_session=True)
+    child.stdout.readline()
+    os.killpg(child.pid, signal.SIGINT)
+    err = child.communicate()[1]
+    assert child.returncode in (1, -signal.SIGINT)
+    assert err.rstrip().endswith("KeyboardInterrupt") and "Exception ignored" not in err
+    (recording, _), = load_results(str(tmp_path))["videos"]
+    assert count_frames(recording) >= 21 if busy else count_frames(recording) == 21
+    assert len(read_json_file(load_results(str(tmp_path))["manifests"][0])["videos"]) == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no timer that interrupts")
+def test_recording_goes_on_after_ctrl_c_in_the_middle_of_a_frame(tmp_path, fake_ffmpeg):
+    size = 3 * 999 * 999
+    program = fake_ffmpeg(PROBED + f"head -c {size} >>$0.input; sleep 1; cat >>$0.input")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with Monitor(RandomWalk(3, draw=lambda step: picture(step, 999, 999)), str(tmp_path / "run")) as env:
+        before = signal.signal(signal.SIGALRM, interrupt)
+        try:
+            env.reset()
+            wait_until(lambda: os.path.exists(str(program) + ".input") and
+                       os.path.getsize(str(program) + ".input") == size)
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+            with pytest.raises(KeyboardInterrupt):
+                play_on(env)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        play_on(env)
+    assert os.path.getsize(str(program) + ".input") == 4 * size  # else a frame shifts those that follow it
+
+
+def test_episode_whose_reset_was_interrupted_in_its_picture_is_recorded(tmp_path):
+    pictures = iter([KeyboardInterrupt])
+
+    def draw(step):
+        for interrupt in pictures:
+            raise interrupt
+        return picture(step)
+
+    with Monitor(RandomWalk(draw=draw), str(tmp_path)) as env:
+        with pytest.raises(KeyboardInterrupt):
+            env.reset()
+        play_on(env)
+        play_random(env)
+    assert load_results(str(tmp_path))["episode_rewards"] == play_random(RandomWalk(), 2)
+
+
+def test_sigterm_leaves_a_complete_journal(tmp_path):
+    child = begin(TRAIN_FOR_EVER, tmp_path, 0, 0, 1)
+    for _ in range(30):
+        child.stdout.readline()
+    child.terminate()
+    child.communicate()
+    assert child.returncode == -signal.SIGTERM
+    returns = load_results(str(tmp_path))["episode_rewards"]
+    assert len(returns) >= 29 and returns == play_random(RandomWalk(5, 0), len(returns))
+
+
+# ---- 3. nothing is overwritten ----
+
+def start_at_once(directory, uid, pid, barrier, number):
+    """What each of several processes does."""
+    if pid:
+        os.getpid = lambda: pid
+    barrier.wait()
+    env = Monitor(RandomWalk(3, number), directory, every, resume=True, uid=uid, write_upon_reset=bool(number % 2))
+    play_random(env, 5)
+    env.close()
+
+
+@needs_fork
+@pytest.mark.parametrize("uid, pid", [("same", None), (None, 1)], ids=["the same uid", "pid 1 everywhere"])
+def test_sixteen_processes_at_once_in_one_directory(tmp_path, no_ffmpeg, uid, pid):
+    import multiprocessing
+    context = multiprocessing.get_context("fork")
+    directory, barrier = str(tmp_path / "run"), context.Barrier(16)
+    processes = [context.Process(target=start_at_once, args=(directory, uid, pid, barrier, number))
+                 for number in range(16)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 16
+
+    results = load_results(directory)
+    runs = {}
+    for source, reward in zip(results["data_sources"], results["episode_rewards"]):
+        runs.setdefault(source, []).append(reward)
+    assert sorted(runs.values()) == sorted(play_random(RandomWalk(3, number), 5) for number in range(16))
+    named = [path for manifest in results["manifests"] for path in sum(read_json_file(manifest)["videos"], [])]
+    assert len(named) == len(set(named)) == 2 * 16 * 5
+    assert len({read_json_file(manifest)["stats"] for manifest in results["manifests"]}) == 16
+    assert len(files(directory)) == 16 * (3 + 2 * 5)
+
+
+def test_later_run_of_the_same_uid_goes_on(tmp_path):
+    for number in range(3):
+        with Monitor(RandomWalk(3, number), str(tmp_path), False, resume=True, uid="agent") as env:
+            assert env.episode_id == 4 * number
+            play_random(env, 4)
+    expected = sum([play_random(RandomWalk(3, number), 4) for number in range(3)], [])
+    assert load_results(str(tmp_path))["episode_rewards"] == as_gym_reads(str(tmp_path)) == expected
+    assert len(files(tmp_path)) == 9
+
+
+def test_same_uid_in_another_process_later_goes_on(tmp_path):
+    source = """
+        with Monitor(RandomWalk(3, int(sys.argv[2])), sys.argv[1], every, resume=True, uid="agent") as env:
+            print(env.episode_id)
+            play_random(env, 4)
+    """
+    assert [run_script(source, tmp_path, number)[1] for number in range(3)] == ["0\n", "4\n", "8\n"]
+    results = load_results(str(tmp_path))
+    assert results["episode_rewards"] == sum([play_random(RandomWalk(3, number), 4) for number in range(3)], [])
+    assert sorted(read_json_file(metadata)["episode_id"] for _, metadata in results["videos"]) == list(range(12))
+
+
+def test_run_whose_name_was_cleared_and_taken_leaves_the_new_one_alone(tmp_path, monkeypatch, no_ffmpeg):
+    old = Monitor(RandomWalk(3, 1), str(tmp_path), False, uid="agent")
+    play_random(old, 2)
+    number = int(old.file_infix.split(".")[0])
+    monkeypatch.setattr(Monitor, "_number_of_monitors", number)  # as in another process
+    with Monitor(RandomWalk(3, 2), str(tmp_path), False, uid="agent", force=True) as new:
+        play_random(new, 3)
+    with contextlib.suppress(Error):
+        play_random(old, 2)
+        old.close()
+    results = load_results(str(tmp_path))
+    rewards = {0: [], 1: []}
+    for source, reward in zip(results["data_sources"], results["episode_rewards"]):
+        rewards[source].append(reward)
+    assert play_random(RandomWalk(3, 2), 3) in rewards.values()
+    assert not rewards[1] or play_random(RandomWalk(3, 1), 4) in rewards.values()
+
+
+def test_statistics_used_after_close_go_into_no_file_of_others(tmp_path):
+    stats = StatsRecorder(str(tmp_path), "mine")
+    stats.close()
+    with open(str(tmp_path / "other"), "wb") as other:  # gets the number that the journal's descriptor had
+        stats.after_reset(None)
+        stats.after_step(None, 1.0, True, {})
+        other.flush()
+        assert os.path.getsize(other.name) == 0
+
+
+def test_clearing_beside_a_live_run_is_no_error(tmp_path):
+    child = begin(TRAIN_FOR_EVER, tmp_path, 1, 0, 2)
+    child.stdout.readline()
+    try:
+        for _ in range(300):
+            child.stdout.readline()
+            clear_monitor_files(str(tmp_path))
+    finally:
+        child.kill()
+        child.communicate()
+
+
+# ---- 4. full disk, removed and read-only directory ----
+
+@needs_root
+@pytest.mark.parametrize("write_upon_reset", [False, True])
+def test_full_disk_delays_the_rows(small_disk, write_upon_reset):
+    env = Monitor(RandomWalk(), str(small_disk / "run"), False, write_upon_reset=write_upon_reset)
+    returns = play_random(env, 5)
+    fill(small_disk)
+    returns += play_random(env, 300)
+    assert len(load_results(env.directory)["episode_rewards"]) < 305
+    os.unlink(str(small_disk / "filler"))
+    returns += play_random(env, 1)
+    assert load_results(env.directory)["episode_rewards"] == returns
+    env.close()
+    assert load_results(env.directory)["episode_rewards"] == as_gym_reads(env.directory) == returns
+
+
+@needs_root
+@pytest.mark.parametrize("write_upon_reset", [False, True])
+def test_full_disk_at_the_end_is_an_error_and_what_was_stored_stays_whole(small_disk, write_upon_reset):
+    env = Monitor(RandomWalk(), str(small_disk / "run"), False, write_upon_reset=write_upon_reset)
+    returns = play_random(env, 5)
+    fill(small_disk)
+    returns += play_random(env, 300)
+    for _ in range(2):
+        with pytest.raises(Error, match="space"):
+            env.close()
+    stored = load_results(env.directory)["episode_rewards"]
+    assert len(stored) >= 5 and stored == returns[:len(stored)]
+    if write_upon_reset:
+        assert as_gym_reads(env.directory) == returns[:5]
+    os.unlink(str(small_disk / "filler"))
+    env.close()
+    assert load_results(env.directory)["episode_rewards"] == as_gym_reads(env.directory) == returns
+
+
+@needs_root
+@by_each_encoder
+def test_full_disk_in_a_video_gives_up_the_video_alone(small_disk, monkeypatch, path):
+    monkeypatch.setenv("PATH", path)
+    noise = random.Random(0)
+
+    def draw(step):
+        size = 3 * 128 * 128
+        return memoryview(noise.getrandbits(8 * size).to_bytes(size, "big")).cast("B", [128, 128, 3])
+
+    with Monitor(RandomWalk(40, draw=draw), str(small_disk / "run"), lambda number: number == 1) as env:
+        returns = play_random(env, 3)
+    results = load_results(env.directory)
+    assert (results["episode_rewards"], results["videos"], env.videos) == (returns, [], [])
+    metadata, = metadata_of(env.directory)
+    assert metadata["broken"] and "No space left" in metadata["error"]
+    assert not files(env.directory, ".mp4") + files(env.directory, ".png")
+
+
+@needs_root
+def test_full_disk_at_the_start_is_an_error_that_leaves_nothing(small_disk):
+    fill(small_disk)
+    with pytest.raises(Error, match="space"):
+        Monitor(RandomWalk(), str(small_disk / "a" / "b"))
+    assert files(small_disk) == ["filler"]
+
+
+@pytest.mark.parametrize("write_upon_reset", [False, True])
+def test_directory_removed_and_made_again_gets_everything(tmp_path, write_upon_reset):
+    env = Monitor(RandomWalk(), str(tmp_path / "run"), False, write_upon_reset=write_upon_reset)
+    returns = play_random(env, 3)
+    shutil.rmtree(env.directory)
+    returns += play_random(env, 3)
+    os.mkdir(env.directory)
+    returns += play_random(env, 3)
+    if write_upon_reset:  # else it may take a second until the loss is seen
+        assert load_results(env.directory)["episode_rewards"] == returns
+    env.close()
+    assert load_results(env.directory)["episode_rewards"] == as_gym_reads(env.directory) == returns
+
+
+def test_directory_removed_in_a_long_run_gets_everything_before_its_end(tmp_path):
+    env = Monitor(RandomWalk(), str(tmp_path / "run"), False)
+    returns = play_random(env, 3)
+    shutil.rmtree(env.directory)
+    os.mkdir(env.directory)
+
+    def seen():
+        returns.extend(play_random(env))
+        return files(env.directory)
+
+    wait_until(seen)
+    assert load_results(env.directory)["episode_rewards"] == returns
+
+
+def test_directory_removed_for_good_is_an_error_at_close(tmp_path):
+    env = Monitor(RandomWalk(), str(tmp_path / "run"), False)
+    returns = play_random(env, 3)
+    shutil.rmtree(env.directory)
+    returns += play_random(env, 3)
+    for _ in range(2):
+        with pytest.raises(Error, match=re.escape(env.directory)):
+            env.close()
+    os.mkdir(env.directory)
+    env.close()
+    assert load_results(env.directory)["episode_rewards"] == as_gym_reads(env.directory) == returns
+
+
+@by_each_encoder
+def test_directory_removed_under_a_video_lists_no_video_that_is_not_there(tmp_path, monkeypatch, path):
+    monkeypatch.setenv("PATH", path)
+    with Monitor(RandomWalk(), str(tmp_path / "run"), lambda number: number in (0, 2)) as env:
+        env.reset()
+        env.step(0)
+        shutil.rmtree(env.directory)
+        os.mkdir(env.directory)
+        play_on(env)
+        play_random(env, 3)
+    assert [os.path.exists(recording) for recording, _ in env.videos] == [True]
+    assert len(load_results(env.directory)["videos"]) == 1
+    assert len(read_json_file(load_results(env.directory)["manifests"][0])["videos"]) == 1
+
+
+@pytest.mark.parametrize("write_upon_reset", [False, True])
+def test_directory_made_read_only_is_an_error_at_close_only(open_directory, write_upon_reset, no_ffmpeg):
+    with unprivileged():
+        env = Monitor(RandomWalk(), os.path.join(open_directory, "run"), every, write_upon_reset=write_upon_reset)
+        returns = play_random(env, 3)
+        os.chmod(env.directory, 0o555)
+        returns += play_random(env, 3)
+        assert load_results(env.directory)["episode_rewards"] == returns
+        with pytest.raises(Error, match=re.escape(env.directory)):
+            env.close()
+        os.chmod(env.directory, 0o755)
+        env.close()
+        results = load_results(env.directory)
+        assert results["episode_rewards"] == as_gym_reads(env.directory) == returns
+        assert len(results["videos"]) == 3
+
+
+# ---- 5. forks ----
+
+CHILD_LEAVES = {"os._exit": "os._exit(0)", "sys.exit": "sys.exit(0)", "falling off the end": ""}
+
+
+@needs_fork
+@needs_proc
+@pytest.mark.parametrize("how", sorted(CHILD_LEAVES))
+@by_each_encoder
+def test_forked_child_leaves_the_recording_to_its_parent(tmp_path, how, path):
+    code, out, err = run_script(f"""
+        os.environ["PATH"] = sys.argv[2]
+        env = Monitor(RandomWalk(6), sys.argv[1], every, write_upon_reset=True)
+        returns = play_random(env, 2)
+        env.reset()
+        rewards = [env.step(0)[1] for _ in range(3)]
+
+        def sizes():
+            return sorted((file.name, file.stat().st_size) for file in os.scandir(sys.argv[1])
+                          if not file.name.endswith((".mp4", ".png")))
+
+        before = sizes()
+        pid = os.fork()
+        if pid == 0:
+            env.step(0)
+            assert len(play_random(env, 3)) == 3
+            assert env.env.length == 6 and not env.enabled
+            env.close()
+            {CHILD_LEAVES[how]}
+        else:
+            assert os.waitpid(pid, 0)[1] == 0
+            assert before == sizes()
+            rewards += [env.step(0)[1] for _ in range(3)]
+            returns += [sum(rewards, 0.0)] + play_random(env, 1)
+            env.close()
+            print(json.dumps(returns))
+    """, tmp_path, path)
+    assert code == 0, err
+    assert err.count("\n") == 1 and "not recorded" in err
+    results = load_results(str(tmp_path))
+    assert results["episode_rewards"] == json.loads(out) == play_random(RandomWalk(6), 4)
+    assert len(results["videos"]) == 4 and len(files(tmp_path, ".monitor.csv")) == 1
+    if path:
+        assert [count_frames(recording) for recording, _ in results["videos"]] == [7, 7, 7, 7]
+
+
+@needs_fork
+def test_multiprocessing_pool_leaves_the_recording_to_its_parent(tmp_path):
+    code, out, err = run_script("""
+        env = Monitor(RandomWalk(6), sys.argv[1], every)
+        returns = play_random(env, 2)
+        env.reset()
+
+        def work(number):
+            mine = Monitor(RandomWalk(2, number), sys.argv[2], False, resume=True)
+            play_random(mine)
+            return env.step(0)[0]
+
+        with multiprocessing.get_context("fork").Pool(3) as pool:
+            pool.map(work, range(12), chunksize=1)
+            pool.close()
+            pool.join()
+        returns.append(sum([env.step(0)[1] for _ in range(6)], 0.0))
+        print(json.dumps(returns))
+    """, tmp_path / "parent", tmp_path / "children")
+    assert code == 0 and "Exception ignored" not in err and "Traceback" not in err, err
+    results = load_results(str(tmp_path / "parent"))
+    assert results["episode_rewards"] == json.loads(out) == play_random(RandomWalk(6), 3)
+    assert len(results["videos"]) == 3
+    expected = sorted(play_random(RandomWalk(2, number))[0] for number in range(12))
+    assert sorted(load_results(str(tmp_path / "children"))["episode_rewards"]) == expected
+
+
+@needs_fork
+@needs_ffmpeg
+@needs_proc
+def test_sleeping_child_does_not_keep_the_parents_video_from_ending(tmp_path):
+    code, _, err = run_script("""
+        env = Monitor(RandomWalk(6), sys.argv[1])
+        env.reset()
+        env.step(0)
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(1000)
+        play_on(env)
+        env.close()
+        assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+        os.kill(pid, signal.SIGKILL)
+    """, tmp_path)
+    assert code == 0 and err == "", err
+    (recording, _), = load_results(str(tmp_path))["videos"]
+    assert count_frames(recording) == 7
+
+
+# ---- 6. atomic JSON ----
+
+def test_polling_reader_never_sees_half_a_file(tmp_path):
+    child = begin("""
+        env = Monitor(RandomWalk(2), sys.argv[1], lambda number: number % 10 == 0, write_upon_reset=True)
+        print("started", flush=True)
+        play_random(env, 300)
+        env.close()
+    """, tmp_path)
+    child.stdout.readline()
+    episodes = [0]
+    while child.poll() is None:
+        for name in files(tmp_path, ".json"):
+            if not name.startswith("openaigym.tmp."):
+                assert isinstance(read_json_file(tmp_path, name), dict)
+        episodes.append(len(load_results(str(tmp_path))["timestamps"]))
+    assert child.communicate()[1] == ""
+    assert episodes == sorted(episodes) and len(set(episodes)) > 3
+    assert len(load_results(str(tmp_path))["timestamps"]) == 300
+
+
+# ---- 7. ffmpeg ----
+
+PROBED = '#!/bin/sh\ncase "$*" in *"-f null"*) cat >/dev/null; exit 0;; esac\necho started >>"$0.starts"\n'
+FAULTS = {
+    "exits at once": ("#!/bin/sh\necho no licence >&2; exit 7", "no licence"),
+    "is killed at once": (PROBED + "kill -9 $$", "exit status -9"),
+    "dies after a few frames": (PROBED + "head -c 3000000 >/dev/null; echo out of memory >&2; exit 9",
+                                "out of memory"),
+    "ends well after a few frames": (PROBED + "head -c 3000000 >/dev/null; exit 0", "ffmpeg"),
+    "dies in silence": (PROBED + "cat >/dev/null; exit 9", "exit status 9"),
+    "never reads": (PROBED + "exec sleep 1000", "took no frame"),
+    "stops its input but stays": (PROBED + "exec <&-; exec sleep 1000", "did not finish"),
+    "never exits": (PROBED + "cat >/dev/null; exec sleep 1000", "did not finish"),
+    "never exits, nor does its child": (PROBED + "cat >/dev/null; sleep 1000 & wait", "did not finish"),
+    "never answers at all": ("#!/bin/sh\nexec sleep 1000", "one small picture"),
+    "prints megabytes": (PROBED + "yes bla | head -c 3000000 >&2; cat >/dev/null; echo at last >&2; exit 1",
+                         "at last"),
+    "writes nothing": (PROBED + "cat >/dev/null", "no whole file"),
+    "is no program": ("\0\1\2", "Exec format error"),
+    "has no interpreter": ("#!/nowhere/sh\n", "No such file"),
+}
+
+
+@needs_proc
+@pytest.mark.parametrize("fault", sorted(FAULTS))
+def test_training_goes_on_with_an_ffmpeg_that(tmp_path, fake_ffmpeg, fault):
+    script, last_words = FAULTS[fault]
+    program = fake_ffmpeg(script)
+    before = children()
+    with Monitor(RandomWalk(3, draw=lambda step: picture(step, 600, 600)), str(tmp_path / "run"), every) as env:
+        returns = play_random(env, 8)
+    results = load_results(env.directory)
+    assert (results["episode_rewards"], results["videos"], env.videos) == (returns, [], [])
+    metadata = metadata_of(env.directory)
+    assert len(metadata) == 8 and all(video["broken"] for video in metadata)
+    assert last_words in metadata[0]["error"] and len(metadata[0]["error"]) < 2000
+    assert not files(env.directory, ".mp4")
+    assert children() == before and not processes_in(env.directory)
+    if "sleep" in script and os.path.exists(str(program) + ".starts"):
+        with open(str(program) + ".starts") as file:
+            assert len(file.readlines()) <= 3, "a hang was waited for again and again"
+
+
+@pytest.mark.parametrize("mode", [None, 0o644], ids=["missing", "not executable"])
+def test_training_goes_on_with_an_ffmpeg_that_is(tmp_path, fake_ffmpeg, no_ffmpeg, mode):
+    if mode:
+        fake_ffmpeg("#!/bin/sh\nexit 1", mode)
+    with Monitor(RandomWalk(), str(tmp_path / "run"), every) as env:
+        returns = play_random(env, 2)
+    results = load_results(env.directory)
+    assert results["episode_rewards"] == returns
+    assert [os.path.splitext(recording)[1] for recording, _ in results["videos"]] == [".png", ".png"]
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("lacks", ["libx264", "264"], ids=["libx264", "any H.264"])
+def test_ffmpeg_without(tmp_path, fake_ffmpeg, lacks):
+    fake_ffmpeg(f'#!/bin/sh\ncase "$*" in *{lacks}*) echo Unknown encoder >&2; exit 1;; esac\n'
+                f'exec {FFMPEG} "$@"')
+    gym_monitor.ENCODER_TIMEOUT = 60.0
+    with Monitor(RandomWalk(), str(tmp_path / "run")) as env:
+        play_random(env)
+    (recording, metadata), = load_results(env.directory)["videos"]
+    assert count_frames(recording) == 4
+    assert lacks not in " ".join(read_json_file(metadata)["encoder_version"]["cmdline"])
+
+
+@needs_ffmpeg
+def test_ffmpeg_that_prints_megabytes_and_works_is_fine(tmp_path, fake_ffmpeg):
+    fake_ffmpeg(f'#!/bin/sh\nyes complaint | head -c 3000000 >&2\nexec {FFMPEG} "$@"')
+    gym_monitor.ENCODER_TIMEOUT = 60.0
+    with Monitor(RandomWalk(), str(tmp_path / "run")) as env:
+        play_random(env)
+    (recording, _), = load_results(env.directory)["videos"]
+    assert count_frames(recording) == 4
+
+
+# ---- 8. renderers and frames ----
+
+class Sick:
+    @property
+    def __array__(self):
+        raise RuntimeError("no array today")
+
+
+DRAWN = {
+    "nothing": lambda step: None,
+    "nothing from the second step on": lambda step: picture(step) if step < 2 else None,
+    "another size": lambda step: picture(step, 8 + step // 2),
+    "other channels": lambda step: picture(step) if step < 2 else memoryview(bytes(48)).cast("B", [6, 8]),
+    "a list of lists": lambda step: ([[0, 0, 0]],),
+    "an object": lambda step: object(),
+    "a number": lambda step: 7,
+    "flat bytes": lambda step: bytes(144),
+    "text in the middle": lambda step: picture(step) if step < 2 else "text",
+    "floats": lambda step: memoryview(bytes(144 * 4)).cast("f", [6, 8, 3]),
+    "signed bytes": lambda step: memoryview(bytes(144)).cast("b", [6, 8, 3]),
+    "two channels": lambda step: memoryview(bytes(96)).cast("B", [6, 8, 2]),
+    "four dimensions": lambda step: memoryview(bytes(144)).cast("B", [1, 6, 8, 3]),
+    "what cannot become an array": lambda step: Sick(),
+    "an exception": lambda step: 1 // 0,
+    "an exception in the middle": lambda step: picture(step) if step < 2 else 1 // 0,
+}
+
+
+@pytest.mark.parametrize("drawn", sorted(DRAWN))
+@by_each_encoder
+def test_training_goes_on_with_a_renderer_that_returns(tmp_path, monkeypatch, caplog, drawn, path):
+    monkeypatch.setenv("PATH", path)
+    with Monitor(RandomWalk(4, draw=DRAWN[drawn]), str(tmp_path), lambda number: number == 0) as env:
+        returns = play_random(env, 2)
+    results = load_results(str(tmp_path))
+    assert (results["episode_rewards"], results["videos"], env.videos) == (returns, [], [])
+    metadata, = metadata_of(tmp_path)
+    assert metadata["broken"] and metadata["error"]
+    assert not files(tmp_path, ".mp4") + files(tmp_path, ".png") + files(tmp_path, ".cast")
+    assert [record.getMessage() for record in caplog.records if "given up" in record.getMessage()] == [
+        "The video {} was given up: {}".format(env.video_recorder.path, metadata["error"])]
+
+
+@pytest.mark.parametrize("make", [
+    "zeros((6, 8, 3))", "zeros((0, 8, 3), 'uint8')", "zeros((6, 0), 'uint8')", "zeros((6, 8, 3), bool)",
+    "zeros((6, 8, 3), 'int64')", "zeros(144, 'uint8')", "zeros((), 'uint8')", "array(None)",
+    "array([['a']])"])
+def test_training_goes_on_with_a_numpy_frame_like(tmp_path, no_ffmpeg, make):
+    numpy = pytest.importorskip("numpy", reason="install numpy")
+    frame = eval("numpy." + make, {"numpy": numpy})
+    with Monitor(RandomWalk(4, draw=lambda step: frame), str(tmp_path / "run")) as env:
+        returns = play_random(env)
+    assert load_results(env.directory)["episode_rewards"] == returns
+    metadata, = metadata_of(env.directory)
+    assert metadata["broken"] and "frame" in metadata["error"]
+
+
+@pytest.mark.parametrize("text, width, height, shown", [
+    ("ab\ncd\n", 2, 2, "ab\r\ncd"),
+    ("ab\ncd", 2, 2, "ab\r\ncd"),
+    ("ab\r\ncd\r\n", 2, 2, "ab\r\ncd"),
+    ("\u6f22\u5b57\n", 4, 1, "\u6f22\u5b57"),
+    ("\x1b[41mab\x1b[0m", 2, 1, "\x1b[41mab\x1b[0m"),
+    ("\ud800", 1, 1, "\ud800"),
+    ("", 1, 1, ""),
+], ids=["lines", "no final newline", "carriage returns", "wide", "colours", "surrogate", "empty"])
+def test_text_frames(tmp_path, text, width, height, shown):
+    env = RandomWalk(2, draw=lambda step: text)
+    env.metadata = {"render.modes": ["ansi"]}
+    with Monitor(env, str(tmp_path)) as env:
+        play_random(env)
+    (recording, _), = load_results(str(tmp_path))["videos"]
+    with open(recording, newline="") as file:
+        header, *events = map(json.loads, file.read().split("\n")[:-1])
+    assert (header["width"], header["height"]) == (width, height)
+    assert [event[2].replace("\x1b[2J\x1b[1;1H", "") for event in events] == [shown] * 3
+
+
+# ---- 9. rewards and infos ----
+
+class Number:
+    def __init__(self, answer):
+        self.answer = answer
+
+    def __float__(self):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class Told:
+    """Whose every step ends an episode, with what the test tells, in gym's or gymnasium's form."""
+
+    def __init__(self, reward=1.0, info=None, ends=(True,)):
+        self.reward, self.info, self.ends = reward, {} if info is None else info, ends
+
+    def reset(self):
+        return 0
+
+    def step(self, action):
+        return (0, self.reward) + self.ends + (self.info,)
+
+
+def recorded_return(tmp_path, reward):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for ends in ((True,), (True, False)):
+            with Monitor(Told(reward, ends=ends), str(tmp_path), False, resume=True) as env:
+                env.reset()
+                env.step(0)
+    gyms, gymnasiums = load_results(str(tmp_path))["episode_rewards"]
+    assert repr(gyms) == repr(gymnasiums)
+    return gyms
+
+
+@pytest.mark.parametrize("reward, expected", [
+    (2, 2.0), (True, 1.0), (0.1, 0.1), (1e-320, 1e-320), (Number(2.5), 2.5), (float("nan"), float("nan")),
+    (float("inf"), float("inf")), (-float("inf"), -float("inf"))], ids=str)
+def test_reward_that_is_a_number_is_recorded_exactly(tmp_path, reward, expected):
+    assert repr(recorded_return(tmp_path, reward)) == repr(expected)
+
+
+@pytest.mark.parametrize("make, expected", [
+    ("float16(1.5)", 1.5), ("float32(0.1)", 0.10000000149011612), ("float64(0.1)", 0.1),
+    ("longdouble(2)", 2.0), ("int8(-3)", -3.0), ("uint64(2**63)", 2.0 ** 63), ("bool_(True)", 1.0),
+    ("array(1.5)", 1.5), ("array([1.5])", 1.5), ("array([[2]])", 2.0), ("array([True])", 1.0),
+    ("ma.array([1.5])", 1.5)])
+def test_numpy_reward_is_recorded_exactly(tmp_path, make, expected):
+    numpy = pytest.importorskip("numpy", reason="install numpy")
+    assert recorded_return(tmp_path, eval("numpy." + make, {"numpy": numpy})) == expected
+
+
+def test_numpy_reward_of_two_elements_is_an_error(tmp_path):
+    numpy = pytest.importorskip("numpy", reason="install numpy")
+    with pytest.raises(Error, match="reward"):
+        recorded_return(tmp_path, numpy.zeros(2))
+
+
+@pytest.mark.parametrize("ends", [(True,), (True, False)], ids=["gym", "gymnasium"])
+@pytest.mark.parametrize("reward", [
+    None, "a lot", [1.0], {}, 1j, 10 ** 400, object(), Number(RuntimeError("a tensor of two elements")),
+    Number(TypeError("no")), Number("text")], ids=lambda reward: type(reward).__name__)
+def test_reward_that_is_no_number_is_an_error_at_that_step(tmp_path, reward, ends):
+    env = Monitor(Told(ends=ends), str(tmp_path), False)
+    play_random(env, 2)
+    env.reset()
+    env.env.reward = reward
+    with pytest.raises(Error, match="reward"):
+        env.step(0)
+    env.env.reward = 1.0
+    play_random(env, 1)
+    env.close()
+    assert load_results(str(tmp_path))["episode_rewards"] == [1.0] * 3
+
+
+@pytest.mark.parametrize("info", [[], "text", 7, (), object()], ids=repr)
+def test_info_that_is_no_dictionary_passes_through(tmp_path, info):
+    with Monitor(Told(info=info), str(tmp_path), False, info_keywords=("level",)) as env:
+        env.reset()
+        assert env.step(0)[3] is info
+    assert load_results(str(tmp_path))["episode_rewards"] == [1.0]
+
+
+# ---- 10. hostile directories ----
+
+def record_run(directory, episodes=3):
+    """A small run, and the paths of its manifest, statistics and journal."""
+    with Monitor(RandomWalk(), str(directory), False) as env:
+        play_random(env, episodes)
+    return [os.path.join(env.directory, files(directory, ending)[0])
+            for ending in (".manifest.json", ".stats.json", ".monitor.csv")]
+
+
+def write(path, content):
+    os.unlink(path)  # ext4 is slow to write a file again
+    with open(path, "wb") as file:
+        file.write(content if isinstance(content, bytes) else json.dumps(content).encode())
+
+
+HOSTILE = {
+    "empty": b"",
+    "truncated": b'{"stats": "',
+    "binary": bytes(range(256)),
+    "not UTF-8": b'{"\xff": 1}',
+    "deeply nested": b"[" * 100000,
+    "deeply nested and whole": b'{"stats": ' + b"[" * 100000 + b"]" * 100000 + b"}",
+    "a list": b"[]",
+    "a number": b"1" * 5000,
+    "no entries": b"{}",
+    "of the wrong type": b'{"stats": [], "videos": {}, "env_info": 7, "timestamps": 1}',
+    "binary with lines": b"\0\n\1\n\2\n\3\n\4\n\5\n\6\n",
+}
+
+
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["manifest", "statistics", "journal"])
+@pytest.mark.parametrize("content", sorted(HOSTILE))
+def test_damaged_file_is_an_error_that_names_it(tmp_path, which, content):
+    path = record_run(tmp_path)[which]
+    write(path, HOSTILE[content])
+    if which == 2 and content == "empty":  # as of a process killed at once: the JSON holds all
+        assert len(load_results(str(tmp_path))["timestamps"]) == 3
+        return
+    with pytest.raises(Error) as caught:
+        load_results(str(tmp_path))
+    assert path in str(caught.value) and len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("key", ["timestamps", "episode_lengths", "episode_rewards", "episode_types",
+                                 "initial_reset_timestamp"])
+@pytest.mark.parametrize("value", [
+    [], "", {}, "abc", [1], [1, 2, "x"], [None] * 3, [[]] * 3, [{}] * 3, [10 ** 400] * 3,
+    [float("nan")] * 3, 10 ** 400, float("inf"), ["t", "t", "x"]], ids=repr)
+def test_statistics_with_a_wrong_entry_are_an_error_that_names_them(tmp_path, key, value):
+    _, path, journal = record_run(tmp_path)
+    os.unlink(journal)
+    write(path, dict(read_json_file(path), **{key: value}))
+    if (key, value) == ("episode_rewards", value) and repr(value) == repr([float("nan")] * 3):
+        return  # a return may be that
+    with pytest.raises(Error) as caught:
+        load_results(str(tmp_path))
+    assert path in str(caught.value) and len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("row", [
+    b"1", b"1,2", b"x,1,1.0,t", b"1.0,1.5,1.0,t", b"1.0,-1,1.0,t", b"1.0,1,nan,t", b"1.0,1,1.0,q",
+    b"1.0,1,1.0", b"", b"\xff", b'"', b"1.0,1," + b"9" * 5000 + b",t", b"1.0," + b"9" * 5000 + b",1.0,t"])
+def test_journal_with_a_wrong_row_is_an_error_that_names_it(tmp_path, row):
+    manifest, statistics, journal = record_run(tmp_path)
+    os.unlink(manifest)
+    with open(journal, "ab") as file:
+        file.write(row + b"\n")
+    with pytest.raises(Error) as caught:
+        load_results(str(tmp_path))
+    assert journal in str(caught.value)
+
+
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["manifest", "statistics", "journal"])
+def test_file_too_large_to_be_ours_is_an_error_that_reads_nothing(tmp_path, which):
+    path = record_run(tmp_path)[which]
+    with open(path, "r+b") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(Error, match="large"):
+        load_results(str(tmp_path))
+
+
+@pytest.mark.parametrize("env_id", [7, [], {"a": 1}, None, "x" * 10000, "\ud800"],
+                         ids=lambda env_id: repr(env_id)[:9])
+def test_odd_name_of_an_environment_is_an_answer_or_an_error(tmp_path, env_id):
+    manifest = record_run(tmp_path)[0]
+    write(manifest, dict(read_json_file(manifest), env_info={"env_id": env_id}))
+    with contextlib.suppress(Error):
+        assert len(load_results(str(tmp_path))["timestamps"]) == 3
+
+
+def test_deeply_nested_name_of_an_environment_is_an_answer_or_an_error(tmp_path):
+    manifest, _, journal = record_run(tmp_path)
+    os.unlink(journal)
+    content = read_json_file(manifest)
+    for depth in range(800, 1000):
+        write(manifest, json.dumps(dict(content, env_info={"env_id": "@"})).replace(
+            '"@"', "[" * depth + "]" * depth).encode())
+        with contextlib.suppress(Error):
+            load_results(str(tmp_path))
+
+
+@pytest.fixture
+def secret(tmp_path, monkeypatch):
+    """Valid statistics outside of the directory `inside`, which nobody may open."""
+    (tmp_path / "outside").mkdir()
+    _, path, _ = record_run(tmp_path / "outside")
+    opened = []
+
+    def spied(function):
+        def spy(file, *arguments, **options):
+            opened.append(os.path.realpath(file) if isinstance(file, (str, bytes)) else file)
+            return function(file, *arguments, **options)
+        return spy
+
+    monkeypatch.setattr("builtins.open", spied(open))
+    monkeypatch.setattr(os, "open", spied(os.open))
+    with open(path, "rb") as file:
+        content = file.read()
+    assert opened.pop() == os.path.realpath(path)
+    yield path
+    monkeypatch.undo()
+    assert os.path.realpath(path) not in opened, "what is outside of the directory was opened"
+    with open(path, "rb") as file:
+        assert file.read() == content
+
+
+@pytest.mark.parametrize("name", [
+    "../outside/{}", "{0}/../outside/{1}", "absolute", "..\\outside\\{}", "..", ".", "", "nothing\0",
+    "x/../../outside/{}", "\ud800", 7, None, ["{}"]], ids=repr)
+def test_name_that_points_outside_is_an_error_and_never_opened(tmp_path, secret, name):
+    manifest = record_run(tmp_path / "inside")[0]
+    if isinstance(name, str):
+        name = secret if name == "absolute" else name.format(*[os.path.basename(secret)] * 2)
+    for key, value in (("stats", name), ("videos", [[name, name]])):
+        content = read_json_file(manifest)
+        write(manifest, dict(content, **{key: value}))
+        with pytest.raises(Error) as caught:
+            load_results(str(tmp_path / "inside"))
+        assert manifest in str(caught.value) or name == "\ud800"
+        write(manifest, content)
+
+
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["manifest", "statistics", "journal"])
+def test_link_in_the_place_of_a_file_is_an_error_and_never_opened(tmp_path, secret, which):
+    path = record_run(tmp_path / "inside")[which]
+    os.unlink(path)
+    os.symlink(secret, path)
+    with pytest.raises(Error, match=re.escape(path)):
+        load_results(str(tmp_path / "inside"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this platform has no named pipes")
+@pytest.mark.parametrize("plant", [lambda path: os.mkfifo(path), os.mkdir], ids=["named pipe", "directory"])
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["manifest", "statistics", "journal"])
+def test_what_is_no_file_in_the_place_of_one_is_an_error_at_once(tmp_path, which, plant):
+    path = record_run(tmp_path)[which]
+    os.unlink(path)
+    plant(path)
+    with pytest.raises(Error, match=re.escape(path)):
+        load_results(str(tmp_path))
+
+
+def test_video_that_is_a_link_is_not_listed(tmp_path, secret, no_ffmpeg):
+    with Monitor(RandomWalk(), str(tmp_path / "inside")) as env:
+        play_random(env)
+    recording = env.videos[0][0]
+    os.unlink(recording)
+    os.symlink(secret, recording)
+    assert load_results(env.directory)["videos"] == []
+
+
+def test_recording_follows_no_link_that_lies_in_its_way(tmp_path, secret, no_ffmpeg):
+    env = Monitor(RandomWalk(), str(tmp_path / "inside"), every)
+    for name in ("manifest.{}.manifest.json", "tmp.openaigym.manifest.{}.manifest.json",
+                 "episode_batch.{}.stats.json", "tmp.openaigym.episode_batch.{}.stats.json",
+                 "video.{}.video000000.png", "video.{}.video000000.meta.json"):
+        os.symlink(secret, os.path.join(env.directory, "openaigym." + name.format(env.file_infix)))
+    returns = play_random(env, 2)
+    env.close()
+    assert load_results(env.directory)["episode_rewards"] == returns
+    assert not any(os.path.islink(os.path.join(env.directory, name)) for name in files(env.directory, "json"))
+
+
+@pytest.mark.parametrize("clear", [
+    clear_monitor_files, lambda directory: Monitor(RandomWalk(), directory, force=True)], ids=["function", "force"])
+def test_clearing_follows_no_link_and_removes_no_directory(tmp_path, secret, clear):
+    inside = tmp_path / "inside"
+    record_run(inside)
+    (inside / "openaigym.directory").mkdir()
+    (inside / "openaigym.directory" / "kept").write_text("")
+    (inside / "openaigym").write_text("")
+    (inside / "openaigymnasium.txt").write_text("")
+    (inside / "mine.csv").write_text("")
+    os.symlink(secret, str(inside / "openaigym.link"))
+    os.symlink(str(tmp_path / "outside"), str(inside / "openaigym.link.to.directory"))
+    os.symlink("nowhere", str(inside / "openaigym.link.to.nothing"))
+    before = set(files(inside))
+    kept = {"openaigym.directory", "openaigym", "openaigymnasium.txt", "mine.csv"}
+    clear(str(inside))
+    assert before & set(files(inside)) == kept
+    assert files(inside / "openaigym.directory") == ["kept"]
+    assert os.path.exists(secret) and len(files(tmp_path / "outside")) == 3
+
+
+@pytest.mark.parametrize("uid", [
+    "a/b", "../up", "..", ".", "/absolute", "a\\b", "C:x", "nul\0", "line\nbreak", "x" * 300, "\u00e9" * 100,
+    "\ud800", " ", "a.batch1"], ids=lambda uid: repr(uid)[:12])
+def test_uid_stays_in_the_directory_or_is_an_error(tmp_path, uid):
+    (tmp_path / "run").mkdir()
+    try:
+        with Monitor(RandomWalk(), str(tmp_path / "run"), False, uid=uid) as env:
+            returns = play_random(env)
+    except Error as problem:
+        assert "uid" in str(problem) and len(str(problem)) < 500
+        assert files(tmp_path / "run") == []
+    else:
+        assert load_results(str(tmp_path / "run"))["episode_rewards"] == returns
+    assert files(tmp_path) == ["run"]
+
+
+@pytest.mark.parametrize("directory", ["nul\0", "\ud800", "x" * 300, 7, b"\xff\0"], ids=repr)
+def test_impossible_directory_is_an_error(tmp_path, monkeypatch, directory):
+    monkeypatch.chdir(str(tmp_path))
+    with pytest.raises(Error):
+        Monitor(RandomWalk(), directory)
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", [b"openaigym.\xff", b"openaigym.\xff.csv", b"openaigym.a\nb"], ids=repr)
+@pytest.mark.skipif(sys.platform == "darwin", reason="this platform allows no such names")
+def test_file_whose_name_is_no_text_is_cleared_by_the_command_line(tmp_path, name):
+    with open(os.path.join(os.fsencode(str(tmp_path)), name), "wb"):
+        pass
+    code, _, err = run_script("sys.exit(gym_monitor.main(['clear', sys.argv[1]]))", tmp_path)
+    assert (code, err) == (0, "") and files(tmp_path) == []
+
+
+def recorded_in_many_ways(tmp_path, monkeypatch):
+    """Small directories: a finished run in batches, a killed one with keywords, gym's, Baselines3's."""
+    monkeypatch.setattr(gym_monitor, "_BATCH", 2)
+    monkeypatch.setattr(Monitor, "_number_of_monitors", 0)
+    roots = [tmp_path / name for name in ("finished", "killed", "gym", "baselines")]
+    with Monitor(RandomWalk(), str(roots[0]), every, uid="u", write_upon_reset=True) as env:
+        play_random(env, 5)
+    env = Monitor(Told(info={"why": 'a "quoted", reason'}), str(roots[1]), False, uid="u",
+                  info_keywords=("why",))
+    play_random(env, 3)
+    shutil.copytree(str(roots[1]), str(tmp_path / "copy"))
+    env.close()
+    shutil.rmtree(str(roots[1]))
+    os.rename(str(tmp_path / "copy"), str(roots[1]))
+    os.unlink(record_run(roots[2])[2])
+    roots[3].mkdir()
+    (roots[3] / "0.monitor.csv").write_text(
+        '#{"t_start": 1.5, "env_id": "RandomWalk"}\nr,l,t\n1.0,2,0.5\n-1.5,3,0.75\n')
+    return roots
+
+
+HOSTILE_VALUES = [
+    None, True, -1, 0, 1e400, -1e400, float("nan"), 10 ** 400, "", "x", "..", "/etc/passwd", "a\0b", "\ud800",
+    "0" * 300, [], {}, [[]], [None], ["x", "y"], [["x", "y"]], {"env_id": []}, "@nested"]
+HOSTILE_BYTES = [b"\n", b",", b'"', b"\0", b"-", b"e999", b"9" * 400, b"\xff", b"nan", b"inf", b"#", b"{"]
+
+
+def mutate(content, chance):
+    """A hostile variant of a file: in its JSON if it is that, else in its bytes."""
+    if content[:1] == b"{" and chance.random() < 0.5:
+        tree = json.loads(content.decode())
+        node = tree
+        while True:
+            key = chance.choice(sorted(node) if isinstance(node, dict) else range(len(node)))
+            if isinstance(node[key], (dict, list)) and node[key] and chance.random() < 0.6:
+                node = node[key]
+                continue
+            if chance.random() < 0.15:
+                del node[key]
+            else:
+                node[key] = chance.choice(HOSTILE_VALUES)
+            depth = chance.choice([10, 300, 900, 950, 980, 990, 3000])
+            return json.dumps(tree).replace('"@nested"', "[" * depth + "]" * depth).encode()
+    content, start = bytearray(content), chance.randrange(len(content) + 1)
+    end = min(len(content), start + chance.choice([1, 1, 2, 10, 100]))
+    content[start:end] = chance.choice([
+        lambda: b"", lambda: bytes(chance.getrandbits(8) for _ in range(end - start)),
+        lambda: content[start:end] * 3, lambda: chance.choice(HOSTILE_BYTES), lambda: content[:end]])()
+    return bytes(content[:start] if chance.random() < 0.1 else content)
+
+
+def test_no_mutant_of_a_directory_brings_out_another_exception(tmp_path, monkeypatch, no_ffmpeg, caplog):
+    caplog.set_level(logging.CRITICAL)
+    roots = recorded_in_many_ways(tmp_path, monkeypatch)
+    chance = random.Random(4)
+    contents = {str(root / name): (root / name).read_bytes() for root in roots for name in files(root)}
+    answers = errors = 0
+    for number in range(4000):
+        path = chance.choice(sorted(contents))
+        mutant = mutate(contents[path], chance)
+        directory = os.path.dirname(path)
+        write(path, mutant)
+        try:
+            try:
+                results = load_results(directory)
+                answers += 1
+            except Error as problem:
+                errors += 1
+                assert directory in str(problem) and len(str(problem)) < 2000
+            else:
+                for key in ("timestamps", "episode_lengths", "episode_rewards", "episode_types"):
+                    assert len(results[key]) == len(results["data_sources"])
+                assert results["timestamps"] == sorted(results["timestamps"])
+                assert isinstance(results["initial_reset_timestamp"], (int, float))
+                assert all(os.path.dirname(video) == directory for video, _ in results["videos"])
+            if number % 20 == 0:
+                Monitor(RandomWalk(), directory, False, resume=True, uid="new").close()
+                for name in files(directory):
+                    if ".new." in name:
+                        os.unlink(os.path.join(directory, name))
+        except Error:
+            raise
+        except Exception as problem:
+            raise AssertionError(f"mutant {number} of {os.path.basename(path)}: {mutant!r}") from problem
+        write(path, contents[path])
+    assert answers > 500 and errors > 500
+
+
+# ---- 11. long runs ----
+
+def resources():
+    """What must not grow: open files, child processes, threads."""
+    gc.collect()
+    return (len(os.listdir("/proc/self/fd")), len(children()), threading.active_count(),
+            len(gym_monitor._owners))
+
+
+def resident_memory():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@needs_proc
+def test_200000_episodes_leave_no_trace_but_their_lists(tmp_path):
+    env = Monitor(Told(), str(tmp_path), False)
+    play_random(env, 100)
+    before, memory = resources(), resident_memory()
+    for _ in range(200000):
+        env.reset()
+        env.env.info = {}
+        env.step(0)
+    grown = resident_memory() - memory
+    assert resources() == before
+    assert grown < 200000 * 120  # bytes, of which the lists take about 80 an episode
+    env.close()
+    assert len(load_results(str(tmp_path))["timestamps"]) == 200100
+
+
+@needs_proc
+@by_each_encoder
+def test_many_videos_leave_no_trace(tmp_path, monkeypatch, path):
+    videos = 60 if path else 300
+    monkeypatch.setenv("PATH", path)
+    env = Monitor(RandomWalk(1), str(tmp_path), every)
+    play_random(env, 5)
+    assert len(env.videos) == 5
+    before, memory = resources(), resident_memory()
+    play_random(env, videos)
+    assert len(env.videos) == videos + 5
+    assert resources() == before
+    assert resident_memory() - memory < 10 << 20
+    env.close()
+    assert len(load_results(str(tmp_path))["videos"]) == videos + 5
+
+
+# ---- 12. permissions ----
+
+def test_directory_that_cannot_be_made_is_an_error_at_the_start(open_directory):
+    os.mkdir(os.path.join(open_directory, "locked"), 0o555)
+    with unprivileged():
+        with pytest.raises(Error, match="locked"):
+            Monitor(RandomWalk(), os.path.join(open_directory, "locked", "a", "b"))
+    assert files(open_directory) == ["locked"] and files(os.path.join(open_directory, "locked")) == []
+
+
+def test_directory_that_cannot_be_written_is_an_error_at_the_start(open_directory):
+    os.mkdir(os.path.join(open_directory, "locked"), 0o555)
+    with unprivileged():
+        for options in ({}, {"resume": True}, {"force": True}):
+            with pytest.raises(Error, match="locked"):
+                Monitor(RandomWalk(), os.path.join(open_directory, "locked"), **options)
+    assert files(os.path.join(open_directory, "locked")) == []
+
+
+def test_directory_that_is_a_file_is_an_error_at_the_start(tmp_path):
+    (tmp_path / "file").write_text("kept")
+    for path in ("file", "file/a/b"):
+        with pytest.raises(Error, match="file"):
+            Monitor(RandomWalk(), str(tmp_path / path))
+    assert files(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "kept"
+
+
+def test_start_that_fails_takes_back_the_directories_it_made(tmp_path, no_ffmpeg):
+    for wrong in ({"uid": "a/b"}, {"mode": "playing"}, {"video_callable": 7}):
+        with pytest.raises(Error):
+            Monitor(RandomWalk(), str(tmp_path / "a" / "b"), **wrong)
+        assert files(tmp_path) == []
 
 
 # ---------------------------------------------------------------------------------------------------------------------
