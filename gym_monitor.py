@@ -262,13 +262,13 @@ def _as_json(value: Any) -> Any:
 def _read_file(path: str) -> bytes:
     """Read a regular file that nobody put a link, a pipe or a device in the place of; `Error` if it is not one."""
     try:
-        status = os.lstat(path)
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
             raise Error(f"{path} is not a regular file, so it is not read.")
-        if status.st_size > _LARGEST_FILE:
-            raise Error(f"{path} is larger than any file of the recorder, so it is not read.")
         with open(path, "rb") as file:
-            return file.read(status.st_size + 1)
+            size = os.fstat(file.fileno()).st_size  # of this file: another may have been put in its place by now
+            if size > _LARGEST_FILE:
+                raise Error(f"{path} is larger than any file of the recorder, so it is not read.")
+            return file.read(size + 1)
     except OSError as problem:
         raise Error(f"{path} cannot be read: {problem.strerror or problem}.") from problem
 
