@@ -129,11 +129,14 @@ FILE_PREFIX = "openaigym"
 MANIFEST_PREFIX = FILE_PREFIX + ".manifest"
 _REPORT_NAME = FILE_PREFIX + ".report.html"
 
+# What a caller may name a file or a directory by.
+_PathLike = Union[str, "os.PathLike[str]"]
+
 # A file that claims to be larger than this is not read: it is damaged, or a trap.
 _LARGEST_FILE = 1 << 30
 
 
-def detect_monitor_files(dir: str) -> List[str]:
+def detect_monitor_files(dir: _PathLike) -> List[str]:
     """List the recorder's files in a directory: those whose name begins with `openaigym.`, directories left out.
 
     Args:
@@ -146,7 +149,7 @@ def detect_monitor_files(dir: str) -> List[str]:
             if name.startswith(FILE_PREFIX + ".") and not _is_directory(os.path.join(dir, name))]
 
 
-def detect_training_manifests(dir: str, files: Optional[Iterable[str]] = None) -> List[str]:
+def detect_training_manifests(dir: _PathLike, files: Optional[Iterable[str]] = None) -> List[str]:
     """List the manifests in a directory: gym takes every `openaigym.manifest.*` for one.
 
     Args:
@@ -160,7 +163,7 @@ def detect_training_manifests(dir: str, files: Optional[Iterable[str]] = None) -
     return [os.path.join(dir, name) for name in sorted(names) if name.startswith(MANIFEST_PREFIX + ".")]
 
 
-def clear_monitor_files(dir: str) -> None:
+def clear_monitor_files(dir: _PathLike) -> None:
     """Remove the recorder's files from a directory, and nothing else: no directory, nothing that a link points to.
 
     Args:
@@ -397,10 +400,11 @@ class StatsRecorder:
 
     closed = True
 
-    def __init__(self, directory: str, file_prefix: str, autoreset: bool = False, env_id: Optional[str] = None, *,
+    def __init__(self, directory: _PathLike, file_prefix: str, autoreset: bool = False,
+                 env_id: Optional[str] = None, *,
                  gym_version: str = "none", first_episode_id: int = 0, info_keywords: Sequence[str] = (),
                  allow_early_resets: bool = False) -> None:
-        self.directory = directory
+        self.directory = os.fspath(directory)
         self.file_prefix = file_prefix
         self.autoreset = autoreset
         self.env_id = env_id
@@ -1227,8 +1231,8 @@ class VideoRecorder:
         DependencyNotInstalled: an `.mp4` was asked for, and there is no ffmpeg.
     """
 
-    def __init__(self, env: Any, path: Optional[str] = None, metadata: Optional[Dict[str, Any]] = None,
-                 enabled: bool = True, base_path: Optional[str] = None, *, fps: Optional[float] = None) -> None:
+    def __init__(self, env: Any, path: Optional[_PathLike] = None, metadata: Optional[Dict[str, Any]] = None,
+                 enabled: bool = True, base_path: Optional[_PathLike] = None, *, fps: Optional[float] = None) -> None:
         self.env = env
         self.path: Optional[str] = None
         self.metadata_path: Optional[str] = None
@@ -1253,7 +1257,7 @@ class VideoRecorder:
             base_path = os.path.join(tempfile.mkdtemp(prefix=FILE_PREFIX + "."), "video")
         if path is None:
             path = f"{base_path}{_best_ending(self._is_text)}"
-        _check_ending(path, self._is_text)
+        _check_ending(os.fspath(path), self._is_text)
         self.path = os.path.abspath(path)
         self.metadata_path = os.path.splitext(self.path)[0] + ".meta.json"
         self._write_metadata()
@@ -1803,9 +1807,9 @@ class Monitor:
     _recording_type: Type[_Recording] = _Recording
     _number_of_monitors = 0
 
-    def __init__(self, env: Any, directory: Optional[str] = None, video_callable: Any = None, force: bool = False,
-                 resume: bool = False, write_upon_reset: bool = False, uid: Optional[Union[str, int]] = None,
-                 mode: Optional[str] = None, *, allow_early_resets: bool = False,
+    def __init__(self, env: Any, directory: Optional[_PathLike] = None, video_callable: Any = None,
+                 force: bool = False, resume: bool = False, write_upon_reset: bool = False,
+                 uid: Optional[Union[str, int]] = None, mode: Optional[str] = None, *, allow_early_resets: bool = False,
                  step_trigger: Optional[Callable[[int], bool]] = None, video_length: Optional[int] = None,
                  fps: Optional[float] = None, stats_key: Optional[str] = "episode",
                  info_keywords: Sequence[str] = (), keep_video: Optional[Callable[[Episode], bool]] = None) -> None:
@@ -1824,7 +1828,7 @@ class Monitor:
                         "or each of its sub-environments in a Monitor.")
         _check_methods(env)
 
-    def start(self, directory: str, video_callable: Any = None, force: bool = False, resume: bool = False,
+    def start(self, directory: _PathLike, video_callable: Any = None, force: bool = False, resume: bool = False,
               write_upon_reset: bool = False, uid: Optional[Union[str, int]] = None,
               mode: Optional[str] = None) -> None:
         """Begin to record, into a directory; after `close` it may be called again. For the arguments see `Monitor`.
@@ -2371,7 +2375,7 @@ class _Statistics(NamedTuple):
     episode_types: List[str]
 
 
-def load_results(dir: str) -> Dict[str, Any]:
+def load_results(dir: _PathLike) -> Dict[str, Any]:
     """Read what was recorded in a directory: by this module, by gym 0.9 to 0.21, or by Stable-Baselines3.
 
     Runs need not be finished: where a journal holds more than the JSON beside it, the journal counts.
@@ -2391,7 +2395,7 @@ def load_results(dir: str) -> Dict[str, Any]:
         Error: the directory is missing or holds no run, the runs are of different environments, or a file in it is
             not what it should be.
     """
-    runs = _read_runs(dir)
+    runs = _read_runs(os.fspath(dir))
     results = _merge([_Statistics(run.start, *run[6:10]) for run in runs])
     known = [run for run in runs if run.env_id]
     results["env_info"] = collapse_env_infos(
@@ -2419,7 +2423,7 @@ def merge_stats_files(paths: Iterable[str]) -> Tuple[Any, ...]:
                                          "episode_rewards", "episode_types", "initial_reset_timestamp"))
 
 
-def collapse_env_infos(infos: Sequence[Dict[str, Any]], dir: str) -> Dict[str, Any]:
+def collapse_env_infos(infos: Sequence[Dict[str, Any]], dir: _PathLike) -> Dict[str, Any]:
     """The `env_info` that several runs have in common.
 
     Args:
@@ -2441,7 +2445,7 @@ def collapse_env_infos(infos: Sequence[Dict[str, Any]], dir: str) -> Dict[str, A
     return dict(infos[0])
 
 
-def load_env_info_from_manifests(manifests: Iterable[str], dir: str) -> Dict[str, Any]:
+def load_env_info_from_manifests(manifests: Iterable[str], dir: _PathLike) -> Dict[str, Any]:
     """The `env_info` that manifests have in common; `Error` if they are of different environments."""
     return collapse_env_infos([_read_manifest(path)[2] for path in manifests], dir)
 
@@ -3017,7 +3021,7 @@ class Report:
         return "\n\n".join(map(_summary_text, self._curves))
 
 
-def report(*dirs: Union[str, "os.PathLike[str]"], embed: bool = False) -> Report:
+def report(*dirs: _PathLike, embed: bool = False) -> Report:
     """The report of one or several recorded directories, finished or still being written.
 
     Args:
