@@ -2151,8 +2151,7 @@ class _VectorRecording(_Recording):
             summary = self.stats.record(float(returns[index]), int(lengths[index]), self._types[index],
                                         float(self._start_times[index]), info)
             if index == 0:
-                names = [name for name in infos if name[:1] != "_"] if isinstance(infos, dict) else []
-                first = Episode(number, summary["r"], summary["l"], _info_of_one(infos, index, names))
+                first = Episode(number, summary["r"], summary["l"], _info_of_one(infos, index))
         if self._same_step:
             self._restart(indices)
         else:
@@ -2208,18 +2207,22 @@ def _rewards_and_ends(result: Any) -> Tuple[Any, Any, Any]:
                     f"infos) with arrays, not {repr(result):.200}.") from problem
 
 
-def _info_of_one(infos: Any, index: int, keywords: Sequence[str]) -> Dict[str, Any]:
-    """The entries of one sub-environment in gymnasium's dictionary of arrays, those named by `keywords`.
+def _info_of_one(infos: Any, index: int, keywords: Optional[Sequence[str]] = None) -> Dict[str, Any]:
+    """The entries of one sub-environment in gymnasium's dictionary of arrays: all, or those named by `keywords`.
 
     Where the step that ended an episode has begun the next one, its last infos are under "final_info".
     """
     info: Dict[str, Any] = {}
     sources: List[Any] = [infos, infos.get("final_info")] if isinstance(infos, dict) else []
     for source in sources:
-        for keyword in keywords if isinstance(source, dict) else ():
-            present = source.get("_" + keyword)
-            if keyword in source and (present is None or present[index]):
-                info[keyword] = source[keyword][index]
+        for name, values in source.items() if isinstance(source, dict) else ():
+            if (name[:1] == "_" or name == "final_info") if keywords is None else name not in keywords:
+                continue
+            try:
+                if source.get("_" + name, {index: True})[index]:
+                    info[name] = _info_of_one(values, index) if isinstance(values, dict) else values[index]
+            except (TypeError, IndexError, KeyError):
+                info[name] = values  # one for all sub-environments
     return info
 
 
@@ -3750,8 +3753,12 @@ if (refresh) {
   live.checked = kept.live !== false;
   if (kept.focus && $(kept.focus)) $(kept.focus).focus({preventScroll: true});
   history.scrollRestoration = 'manual';
-  scrollTo(kept.x || 0, kept.y || 0);
-  setInterval(() => { if (!busy()) location.reload(); }, refresh * 1000);
+  const place = () => scrollTo(kept.x || 0, kept.y || 0);
+  place();
+  addEventListener('load', () => {
+    if (!scrollY) place();  // it was not high enough before
+    setInterval(() => { if (!busy()) location.reload(); }, refresh * 1000);
+  });
 }
 })();
 </script>

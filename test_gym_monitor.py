@@ -8,12 +8,17 @@ import contextlib
 import csv
 import fcntl
 import gc
+import importlib
+import importlib.util
 import inspect
 import io
+import itertools
 import json
 import logging
 import math
+import multiprocessing
 import os
+import pydoc
 import random
 import re
 import shutil
@@ -39,6 +44,7 @@ from gym_monitor import (
     Monitor,
     ResetNeeded,
     StatsRecorder,
+    VectorMonitor,
     VideoRecorder,
     capped_cubic_video_schedule,
     clear_monitor_files,
@@ -46,6 +52,7 @@ from gym_monitor import (
     detect_training_manifests,
     disable_videos,
     load_results,
+    report,
 )
 
 needs_ffmpeg = pytest.mark.skipif(not (shutil.which("ffmpeg") and shutil.which("ffprobe")),
@@ -1311,6 +1318,1111 @@ def test_an_error_is_one_line_and_exit_status_1(arguments):
     finished = command(*arguments)
     assert finished.status == 1 and len(finished.err.splitlines()) == 1
     assert "Traceback" not in finished.err
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Other people's packages, and what tests of them share
+# ---------------------------------------------------------------------------------------------------------------------
+
+def need(module, install=None, version=None):
+    """Somebody else's module; without it the test is skipped, with a reason that says what to install."""
+    return pytest.importorskip(module, version, f"needs {module}: pip install {install or module}")
+
+
+@pytest.fixture
+def numpy():
+    return need("numpy")
+
+
+@pytest.fixture
+def gymnasium(numpy):
+    install = "'gymnasium[classic-control,toy-text]>=1.1'"
+    need("pygame", install)
+    return need("gymnasium", install, "1.1")
+
+
+@pytest.fixture
+def same(gymnasium):
+    """A function that tells whether two answers of environments are equal to the last bit."""
+    checker = importlib.import_module("gymnasium.utils.env_checker")
+    return lambda one, other: checker.data_equivalence(one, other, exact=True)
+
+
+@pytest.fixture
+def sb3(gymnasium):
+    """Stable-Baselines3's modules, by their last names."""
+    need("stable_baselines3", "stable-baselines3")
+
+    def module(name):
+        return importlib.import_module("stable_baselines3." + name)
+    return module
+
+
+@pytest.fixture
+def Shade(gymnasium, numpy):
+    """A class of environments whose frames are of one shade, lighter after every reset and every step."""
+    class Shade(gymnasium.Env):
+        metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
+        observation_space = gymnasium.spaces.Box(0, 1, (1,), numpy.float32)
+        action_space = gymnasium.spaces.Discrete(2)
+        render_mode = "rgb_array"
+
+        def __init__(self, length=5):
+            self.length, self.shade = length, 20
+
+        def reset(self, seed=None, options=None):
+            super().reset(seed=seed)
+            self.steps = 0
+            self.shade += 6
+            return self.observation_space.sample(), {}
+
+        def step(self, action):
+            self.steps += 1
+            self.shade += 6
+            return self.observation_space.sample(), 1.0, self.steps == self.length, False, {}
+
+        def render(self):
+            return numpy.full((32, 48, 3), self.shade, numpy.uint8)
+
+        def brightness(self, factor=1):
+            return self.shade * factor
+    return Shade
+
+
+def shades(path, size=48 * 32):
+    """A video whose frames are of one shade each, read back: those shades."""
+    command = ["ffmpeg", "-v", "error", "-i", path, "-pix_fmt", "gray", "-f", "rawvideo", "-"]
+    raw = subprocess.check_output(command)
+    frames = [raw[start:start + size] for start in range(0, len(raw), size)]
+    assert all(len(frame) == size and max(frame) - min(frame) <= 4 for frame in frames)
+    return [sum(frame) / size for frame in frames]
+
+
+@pytest.fixture
+def Fleet(gymnasium):
+    """A class of vector environments of one object: sub-environment i has episodes of 2 + i steps."""
+    class Fleet(gymnasium.vector.VectorEnv):
+        num_envs = 3
+        render_mode = "rgb_array"
+
+        def __init__(self, array, same_step=False):
+            mode = gymnasium.vector.AutoresetMode
+            self.array, self.same_step = array, same_step
+            self.metadata = {"autoreset_mode": mode.SAME_STEP if same_step else mode.NEXT_STEP}
+
+        def reset(self, seed=None, options=None):
+            self.steps, self.over = [0] * 3, [False] * 3
+            return self.array(self.steps), {}
+
+        def step(self, actions):
+            resetting = [over and not self.same_step for over in self.over]
+            self.steps = [0 if reset else step + 1 for step, reset in zip(self.steps, resetting)]
+            rewards = self.array([0.25 * step for step in self.steps])
+            self.over = [step == 2 + index for index, step in enumerate(self.steps)]
+            terminated = self.array([over and index != 1 for index, over in enumerate(self.over)])
+            truncated = self.array([over and index == 1 for index, over in enumerate(self.over)])
+            infos = {"score": self.array([10 * step for step in self.steps]), "level": 7}
+            if self.same_step and any(self.over):
+                infos = {"final_info": infos, "_final_info": self.array(self.over)}
+                self.steps = [0 if over else step for step, over in zip(self.steps, self.over)]
+            return self.array(self.steps), rewards, terminated, truncated, infos
+
+        def render(self):
+            return tuple(memoryview(bytes([60 * step + index] * 3072)).cast("B", [32, 32, 3])
+                         for index, step in enumerate(self.steps))
+    return Fleet
+
+
+def rollout(env, episodes=3, seed=7):
+    """Play episodes with seeded actions: all the environment's answers, (return, length) of each episode."""
+    answers, played = [], []
+    env.action_space.seed(seed)
+    for episode in range(episodes):
+        answers.append(env.reset(seed=seed + episode))
+        rewards, done = [], False
+        while not done:
+            answers.append(env.step(env.action_space.sample()))
+            rewards.append(answers[-1][1])
+            done = answers[-1][2] or answers[-1][3]
+        played.append((pytest.approx(math.fsum(rewards)), len(rewards)))
+    return answers, played
+
+
+def vector_rollout(env, steps=80, seed=7, actions=None):
+    """Step a vector environment: all its answers, (return, length) of each episode by a count of our own."""
+    if actions is None:
+        env.action_space.seed(seed)
+    answers, played = [env.reset(seed=seed)], []
+    same_step = "same" in str(env.metadata["autoreset_mode"]).lower()
+    rewards, over = [[] for _ in range(env.num_envs)], [False] * env.num_envs
+    for _ in range(steps):
+        answers.append(env.step(env.action_space.sample() if actions is None else actions))
+        for index, reward in enumerate(answers[-1][1].tolist()):
+            if over[index] and not same_step:  # this step was the reset
+                over[index] = False
+                continue
+            rewards[index].append(reward)
+            over[index] = bool(answers[-1][2][index] or answers[-1][3][index])
+            if over[index]:
+                played.append((math.fsum(rewards[index]), len(rewards[index])))
+                rewards[index] = []
+    return answers, played
+
+
+def episodes_in(directory):
+    """What a directory holds of each episode: (return, length), in the order of their ends."""
+    results = load_results(directory)
+    return list(zip(results["episode_rewards"], results["episode_lengths"]))
+
+
+def said(call):
+    """The warnings that a call gives."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    return [str(warning.message) for warning in caught]
+
+
+def python(*arguments, **environment):
+    """Run a Python of its own that finds gym_monitor; its status, output and error output."""
+    path = os.pathsep.join([os.path.dirname(MODULE), os.environ.get("PYTHONPATH", "")])
+    child = subprocess.Popen(
+        [sys.executable] + list(arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=path, **environment), universal_newlines=True)
+    out, err = child.communicate(timeout=120)
+    return child.returncode, out, err
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# gymnasium's own environments
+# ---------------------------------------------------------------------------------------------------------------------
+
+DRAWN = [("CartPole-v1", {}), ("FrozenLake-v1", {}), ("Taxi-v4", {"max_episode_steps": 30}),
+         ("MountainCarContinuous-v0", {"max_episode_steps": 30})]
+WRITTEN = [("FrozenLake-v1", {}), ("Taxi-v4", {"max_episode_steps": 30})]
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name, options", DRAWN)
+def test_a_real_environment_is_filmed_a_frame_more_than_it_has_steps(run, gymnasium, name, options):
+    env = Monitor(gymnasium.make(name, render_mode="rgb_array", **options), run, lambda episode_id: True)
+    _, played = rollout(env)
+    assert [probe(path)["frames"] for path, _ in env.videos] == [length + 1 for _, length in played]
+    height, width, _ = env.render().shape
+    seen = probe(env.videos[0][0])
+    assert (seen["width"], seen["height"]) == (width + width % 2, height + height % 2)
+    assert seen["r_frame_rate"] == "{}/1".format(env.metadata["render_fps"])
+    env.close()
+
+
+@pytest.mark.parametrize("name, options", DRAWN)
+def test_a_real_environment_is_filmed_without_ffmpeg(run, gymnasium, no_ffmpeg, name, options):
+    image = need("PIL.Image", "pillow")
+    inside = gymnasium.make(name, render_mode="rgb_array", **options)
+    with Monitor(inside, run, lambda episode_id: True) as env:
+        _, played = rollout(env, episodes=2)
+    for (path, _), (_, length) in zip(env.videos, played):
+        with image.open(path) as video:
+            seconds = 0.0
+            for index in range(video.n_frames):
+                video.seek(index)
+                seconds += video.info["duration"] / 1000
+        assert seconds * env.metadata["render_fps"] == pytest.approx(length + 1)
+
+
+@pytest.mark.parametrize("name, options", WRITTEN)
+def test_a_real_environment_that_writes_is_recorded_as_text(run, gymnasium, name, options):
+    with Monitor(gymnasium.make(name, render_mode="ansi", **options), run, lambda episode_id: True) as env:
+        _, played = rollout(env)
+    for (path, _), (_, length) in zip(env.videos, played):
+        with open(path, encoding="utf-8") as file:
+            header, frames = json.loads(file.readline()), [json.loads(line) for line in file]
+        assert header["version"] == 2
+        assert len(frames) == length + 1
+        assert all(kind == "o" and text for _, kind, text in frames)
+
+
+@pytest.mark.parametrize("name, options", DRAWN)
+def test_the_statistics_of_a_real_environment_are_what_one_counts_oneself(run, gymnasium, name, options):
+    with Monitor(gymnasium.make(name, **options), run, False) as env:
+        _, played = rollout(env, episodes=5)
+    assert episodes_in(run) == played
+    assert load_results(run)["env_info"] == {"env_id": name, "gym_version": gymnasium.__version__}
+    assert env.get_total_steps() == sum(length for _, length in played)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# gymnasium: wrappers, checks and names
+# ---------------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name, options", DRAWN)
+def test_a_seeded_trajectory_is_the_bare_environments(run, gymnasium, same, name, options):
+    bare, _ = rollout(gymnasium.make(name, render_mode="rgb_array", **options))
+    with Monitor(gymnasium.make(name, render_mode="rgb_array", **options), run, stats_key=None) as env:
+        monitored, _ = rollout(env)
+    assert same(monitored, bare)
+
+
+def test_a_monitor_passes_for_a_gymnasium_environment(run, gymnasium):
+    with Monitor(gymnasium.make("CartPole-v1"), run, False) as env:
+        assert isinstance(env, gymnasium.Env)
+        assert isinstance(env, Monitor)
+        assert env.unwrapped is env.env.unwrapped
+        assert env.spec.id == "CartPole-v1"
+    assert not isinstance(Monitor(Walk()), gymnasium.Env)
+
+
+def test_gymnasiums_wrappers_stack_above_and_below(run, gymnasium):
+    wrappers = gymnasium.wrappers
+    inside = wrappers.TimeLimit(wrappers.RescaleAction(gymnasium.make("Pendulum-v1"), -1.0, 1.0), 6)
+    monitor = Monitor(wrappers.TransformReward(inside, lambda reward: reward + 100), run, False)
+    env = wrappers.FrameStackObservation(wrappers.NormalizeReward(wrappers.ClipAction(monitor)), 2)
+    rollout(env, episodes=2)
+    env.close()
+    assert monitor.get_episode_lengths() == [6, 6]
+    assert all(500 < total < 600 for total in monitor.get_episode_rewards())  # 6 times 100, less the cost
+
+
+def test_a_time_limit_above_needs_early_resets(tmp_path, gymnasium):
+    def limited(name, **options):
+        monitor = Monitor(gymnasium.make("MountainCar-v0"), str(tmp_path / name), False, **options)
+        return gymnasium.wrappers.TimeLimit(monitor, 4)
+    with pytest.raises(Error, match="allow_early_resets=True"):
+        rollout(limited("refused"))
+    rollout(limited("allowed", allow_early_resets=True))
+
+
+def test_statistics_kept_above_need_stats_key_none(run, gymnasium):
+    monitor = Monitor(gymnasium.make("CartPole-v1"), run, False, stats_key=None)
+    env = gymnasium.wrappers.RecordEpisodeStatistics(monitor)
+    _, played = rollout(env)
+    assert list(zip(env.return_queue, env.length_queue)) == played
+    env.close()
+    assert episodes_in(run) == played
+
+
+def test_info_episode_matches_record_episode_statistics(run, gymnasium):
+    def make():
+        return gymnasium.make("MountainCarContinuous-v0", max_episode_steps=40)
+    native, _ = rollout(gymnasium.wrappers.RecordEpisodeStatistics(make()))
+    with Monitor(make(), run, False) as env:
+        ours, _ = rollout(env)
+    summaries = [(theirs[-1]["episode"], answer[-1].get("episode")) for theirs, answer in zip(native, ours)
+                 if "episode" in theirs[-1]]
+    assert len(summaries) == sum("episode" in answer[-1] for answer in ours) == 3
+    for theirs, own in summaries:
+        assert sorted(own) == sorted(theirs) == ["l", "r", "t"]
+        assert own["l"] == theirs["l"] == 40
+        assert own["r"] == pytest.approx(theirs["r"], rel=1e-12)
+        assert own["t"] >= 0
+
+
+@pytest.mark.parametrize("name, mode", [("CartPole-v1", "rgb_array"), ("FrozenLake-v1", "ansi")])
+def test_gymnasiums_check_says_no_more_than_of_the_bare_environment(run, gymnasium, name, mode):
+    check_env = importlib.import_module("gymnasium.utils.env_checker").check_env
+    bare = gymnasium.make(name, render_mode=mode)
+    env = Monitor(gymnasium.make(name, render_mode=mode), run, allow_early_resets=True)
+    warned = [text.replace(str(bare), "it") for text in said(lambda: check_env(bare))]
+    assert [text.replace(str(env), "it") for text in said(lambda: check_env(env))] == warned
+    env.close()
+
+
+def test_wrapper_attributes_are_the_monitors_and_those_of_every_environment_inside(run, gymnasium, Shade):
+    monitor = Monitor(gymnasium.wrappers.TimeLimit(Shade(), 3), run, False)
+    env = gymnasium.wrappers.OrderEnforcing(monitor)
+    for name in ("get_episode_rewards", "directory", "length", "brightness", "action_space"):
+        assert env.has_wrapper_attr(name) and monitor.has_wrapper_attr(name)
+    assert not env.has_wrapper_attr("nonsense") and not monitor.has_wrapper_attr("nonsense")
+    with pytest.raises(AttributeError):
+        env.get_wrapper_attr("nonsense")
+    assert env.get_wrapper_attr("directory") == run
+    assert env.get_wrapper_attr("brightness")(2) == 2 * monitor.unwrapped.shade
+    env.set_wrapper_attr("length", 2)
+    assert monitor.unwrapped.length == 2
+    assert not monitor.set_wrapper_attr("nonsense", 1, force=False)
+    env.close()
+
+
+def test_the_environment_is_closed_once_by_the_wrappers_above(run, gymnasium, Shade):
+    closed = []
+    inside = Shade()
+    inside.close = lambda: closed.append(True)
+    env = gymnasium.wrappers.OrderEnforcing(Monitor(inside, run, False))
+    env.close()
+    env.close()
+    assert closed == [True]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# gymnasium: vector environments of monitored environments
+# ---------------------------------------------------------------------------------------------------------------------
+
+def monitored(gymnasium, directory, uid):
+    """As one makes them for a vector environment: a directory for all, a uid each."""
+    return lambda: Monitor(gymnasium.make("CartPole-v1", render_mode="rgb_array"), directory, resume=True,
+                           uid=uid)
+
+
+@pytest.mark.parametrize("kind", ["SyncVectorEnv", "AsyncVectorEnv"])
+@pytest.mark.parametrize("mode", ["NEXT_STEP", "SAME_STEP"])
+def test_vector_environments_of_monitored_environments_lose_no_episode(run, gymnasium, kind, mode):
+    envs = getattr(gymnasium.vector, kind)([monitored(gymnasium, run, uid) for uid in range(3)],
+                                           autoreset_mode=gymnasium.vector.AutoresetMode[mode])
+    _, played = vector_rollout(envs)
+    envs.close()
+    assert len(played) > 6
+    assert sorted(episodes_in(run)) == sorted(played)
+
+
+def test_the_environment_more_that_async_vector_env_makes_disturbs_nobody(run, gymnasium):
+    envs = gymnasium.vector.AsyncVectorEnv([monitored(gymnasium, run, uid) for uid in range(2)])
+    _, played = vector_rollout(envs)
+    envs.close()
+    results = load_results(run)
+    assert len(results["manifests"]) == 3
+    assert len(results["episode_rewards"]) == len(played) == report(run).summary["episodes"]
+    assert len(results["videos"]) == len(files(run, ".meta.json"))
+
+
+@pytest.mark.parametrize("kind", ["SyncVectorEnv", "AsyncVectorEnv"])
+def test_a_vector_environments_call_reaches_the_monitor_and_the_environment_inside(run, gymnasium, kind):
+    envs = getattr(gymnasium.vector, kind)([monitored(gymnasium, run, uid) for uid in range(2)])
+    envs.reset(seed=1)
+    assert envs.call("get_total_steps") == (0, 0)
+    assert envs.get_attr("directory") == (run, run)
+    assert envs.get_attr("gravity") == (9.8, 9.8)  # CartPole's own
+    envs.set_attr("gravity", [1.0, 2.0])
+    assert envs.call("get_wrapper_attr", "gravity") == (1.0, 2.0)
+    envs.close()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# gymnasium's RecordVideo
+# ---------------------------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def captured(gymnasium, tmp_path):
+    """A function that plays episodes under RecordVideo: the frames of each clip that it captures."""
+    need("moviepy")
+    clips = []
+
+    class Spy(gymnasium.wrappers.RecordVideo):
+        def stop_recording(self):  # moviepy, which would come next, often writes one frame fewer
+            clips.append([int(frame.mean()) for frame in self.recorded_frames])
+            self.recorded_frames, self.recording = [], False
+
+    def capture(env, episodes=5, **options):
+        env = Spy(env, str(tmp_path / "spy"), **options)
+        play(env, episodes)
+        env.close()
+        return clips
+    return capture
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("theirs, ours", [
+    ({}, {}),
+    ({"episode_trigger": lambda episode: episode % 2}, {"video_callable": lambda episode: episode % 2}),
+    ({"step_trigger": lambda step: step in (0, 4, 11)}, {"step_trigger": lambda step: step in (0, 4, 11)}),
+    ({"step_trigger": lambda step: step % 7 == 3, "episode_trigger": lambda episode: episode == 2},
+     {"step_trigger": lambda step: step % 7 == 3, "video_callable": lambda episode: episode == 2}),
+], ids=["default", "episodes", "steps", "both"])
+def test_the_clips_are_those_that_record_video_captures(run, captured, Shade, theirs, ours):
+    clips = captured(Shade(), **theirs)
+    with Monitor(Shade(), run, **ours) as env:
+        play(env, 5)
+    assert len(env.videos) == len(clips)
+    for recorded, frames in zip(sorted(shades(path) for path, _ in env.videos), sorted(clips)):
+        assert recorded == pytest.approx(frames, abs=2)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("theirs, ours", [
+    ({"episode_trigger": lambda episode: episode == 0}, {"video_callable": lambda episode: episode == 0}),
+    ({"step_trigger": lambda step: step in (2, 17)}, {"step_trigger": lambda step: step in (2, 17)}),
+], ids=["episodes", "steps"])
+def test_a_video_length_is_exactly_that_many_frames(run, captured, Shade, theirs, ours):
+    clips = captured(Shade(), video_length=8, **theirs)
+    with Monitor(Shade(), run, video_length=8, **ours) as env:
+        play(env, 5)
+    assert len(env.videos) == len(clips)
+    for recorded, frames in zip(sorted(shades(path) for path, _ in env.videos), sorted(clips)):
+        assert recorded == pytest.approx(frames[:8], abs=2)  # theirs takes the ninth before it stops
+        assert len(recorded) == 8
+
+
+@needs_ffmpeg
+def test_a_list_of_frames_is_filmed_and_render_still_has_it_all(run, gymnasium, captured, Shade):
+    collection = gymnasium.wrappers.RenderCollection
+    clips = captured(collection(Shade()), episodes=2)
+    env = Monitor(collection(Shade()), run)
+    play(env, 2)
+    assert len(env.render()) == 6  # every frame of the second episode, though the recorder has taken them
+    assert [shades(path) for path, _ in env.videos] == [pytest.approx(frames, abs=2) for frames in clips]
+    env.close()
+
+
+@needs_ffmpeg
+def test_the_file_is_record_videos_with_no_frame_missing(tmp_path, gymnasium, Shade):
+    need("moviepy")
+    theirs = gymnasium.wrappers.RecordVideo(Shade(), str(tmp_path / "theirs"), fps=12.5)
+    play(theirs)
+    theirs.close()
+    env = Monitor(Shade(), str(tmp_path / "ours"), fps=12.5)
+    play(env)
+    path, = (os.path.join(str(tmp_path), "theirs", name) for name in files(tmp_path / "theirs"))
+    (recording, _), = env.videos
+    frames = shades(recording)
+    assert frames == pytest.approx([26, 32, 38, 44, 50, 56], abs=2)
+    assert frames[:len(shades(path))] == pytest.approx(shades(path), abs=3)
+    assert probe(recording)["r_frame_rate"] == probe(path)["r_frame_rate"] == "25/2"
+    env.close()
+
+
+@needs_ffmpeg
+def test_videos_of_failures_alone_and_of_a_new_best_alone(tmp_path, gymnasium):
+    def record(name, keep):
+        env = Monitor(gymnasium.make("CartPole-v1", render_mode="rgb_array"), str(tmp_path / name),
+                      lambda episode_id: True, keep_video=lambda episode: keep(env, episode))
+        with env:
+            rollout(env, episodes=8)
+        kept = [json.load(open(metadata))["episode_id"] for _, metadata in env.videos]
+        assert files(tmp_path / name, ".mp4") == sorted(os.path.basename(path) for path, _ in env.videos)
+        return env.get_episode_rewards(), kept
+    returns, kept = record("failures", lambda env, episode: episode.reward < 20)
+    assert 0 < len(kept) < 8
+    assert kept == [number for number, total in enumerate(returns) if total < 20]
+    returns, kept = record("best", lambda env, episode: all(
+        episode.reward > total for total in env.get_episode_rewards()[:-1]))
+    assert kept == [number for number, total in enumerate(returns) if total > max(returns[:number] + [0])]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Stable-Baselines3
+# ---------------------------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def train(sb3):
+    """A function that trains a small PPO on a vector environment, and returns it."""
+    need("torch")
+
+    def train(envs, steps=256):
+        PPO, sizes = sb3("ppo").PPO, {"n_steps": 64, "batch_size": 64, "n_epochs": 1}
+        return PPO("MlpPolicy", envs, seed=1, device="cpu", **sizes).learn(steps)
+    return train
+
+
+@pytest.mark.parametrize("kind", ["DummyVecEnv", "SubprocVecEnv"])
+def test_ppo_trains_on_monitored_environments_and_sees_their_episodes(run, gymnasium, sb3, train, kind):
+    envs = getattr(sb3("common.vec_env"), kind)([monitored(gymnasium, run, uid) for uid in range(2)])
+    seen = train(envs).ep_info_buffer
+    envs.close()
+    assert len(seen) > 4
+    assert sorted((entry["r"], entry["l"]) for entry in seen) == sorted(episodes_in(run))
+    assert len(load_results(run)["videos"]) == len(files(run, ".meta.json")) >= 4  # episodes 0 and 1 of both
+
+
+@pytest.mark.parametrize("kind", ["DummyVecEnv", "SubprocVecEnv"])
+def test_env_method_and_get_attr_reach_the_monitor_and_the_environment_inside(run, gymnasium, sb3, kind):
+    envs = getattr(sb3("common.vec_env"), kind)([monitored(gymnasium, run, uid) for uid in range(2)])
+    envs.reset()
+    assert envs.env_method("get_total_steps") == [0, 0]
+    assert envs.env_method("get_wrapper_attr", "gravity") == [9.8, 9.8]  # CartPole's own
+    assert envs.get_attr("directory") == [run, run]
+    assert envs.get_attr("gravity") == [9.8, 9.8]
+    envs.env_method("set_wrapper_attr", "gravity", 1.0)
+    assert envs.get_attr("gravity") == [1.0, 1.0]
+    envs.set_attr("mood", "calm", indices=[0])
+    assert envs.get_attr("mood", indices=[0]) == ["calm"]
+    assert envs.env_is_wrapped(Monitor) == [True, True]
+    assert envs.env_is_wrapped(gymnasium.wrappers.OrderEnforcing) == [True, True]
+    assert envs.env_is_wrapped(gymnasium.wrappers.ClipAction) == [False, False]
+    envs.close()
+
+
+def test_stable_baselines3s_check_says_no_more_than_of_the_bare_environment(run, gymnasium, sb3):
+    check_env = sb3("common.env_checker").check_env
+    bare = gymnasium.make("MountainCarContinuous-v0")
+    with Monitor(gymnasium.make("MountainCarContinuous-v0"), run, allow_early_resets=True) as env:
+        assert said(lambda: check_env(env)) == said(lambda: check_env(bare))
+
+
+def test_stable_baselines3_and_pandas_read_the_journal_as_we_do(run, gymnasium, sb3):
+    pandas = need("pandas")
+    need("matplotlib")
+    for uid in range(2):
+        with Monitor(gymnasium.make("CartPole-v1"), run, False, resume=True, uid=uid) as env:
+            rollout(env, seed=uid)
+    ours, table = load_results(run), sb3("common.monitor").load_results(run)
+    assert list(table.r) == ours["episode_rewards"]
+    assert list(table.l) == ours["episode_lengths"]
+    steps, returns = sb3("common.results_plotter").ts2xy(table, "timesteps")
+    assert list(steps) == list(itertools.accumulate(ours["episode_lengths"]))
+    assert list(returns) == ours["episode_rewards"]
+    hours, _ = sb3("common.results_plotter").ts2xy(table, "walltime_hrs")
+    assert list(hours) == sorted(hours)
+    journals = [pandas.read_csv(os.path.join(run, name), skiprows=1) for name in files(run, ".monitor.csv")]
+    assert [list(journal) for journal in journals] == [["r", "l", "t", "type"]] * 2
+    assert [total for journal in journals for total in journal.r] == ours["episode_rewards"]
+
+
+def test_info_keywords_are_columns_for_stable_baselines3(run, gymnasium, sb3):
+    env = gymnasium.make("FrozenLake-v1", is_slippery=False)
+    with Monitor(env, run, False, info_keywords=("prob",)) as env:
+        rollout(env)
+    assert list(sb3("common.monitor").load_results(run).prob) == [1.0] * 3
+
+
+def test_evaluate_policy_returns_what_is_recorded(run, gymnasium, sb3, train):
+    model = train(gymnasium.make("CartPole-v1"), 64)
+    env = Monitor(gymnasium.make("CartPole-v1"), run, False, mode="evaluation")
+    evaluate = sb3("common.evaluation").evaluate_policy
+    returns, lengths = evaluate(model, env, 5, return_episode_rewards=True, warn=False)
+    env.close()
+    assert episodes_in(run) == list(zip(returns, lengths))
+    assert load_results(run)["episode_types"] == ["e"] * 5
+
+
+def test_a_directory_of_stable_baselines3s_own_is_read(run, gymnasium, sb3):
+    native = sb3("common.monitor")
+    for worker in range(2):
+        path = os.path.join(run, str(worker))
+        env = native.Monitor(gymnasium.make("FrozenLake-v1"), path, info_keywords=("prob",))
+        rollout(env, seed=worker)
+        env.close()
+    table = native.load_results(run)
+    assert episodes_in(run) == list(zip(table.r, table.l))
+    assert load_results(run)["env_info"]["env_id"] == "FrozenLake-v1"
+    assert report(run).summary["episodes"] == 6
+
+
+def test_a_directory_of_openai_baselines_own_is_read(run):
+    os.mkdir(run)
+    for rank in range(2):
+        with open(os.path.join(run, f"{rank}.0.monitor.csv"), "w") as file:
+            file.write('#{"t_start": %r, "env_id": "PongNoFrameskip-v4"}\n' % (1600000000.25 + rank))
+            file.write("r,l,t\n-21.0,1000,%d\n-20.0,1100,%d\n" % (10 + rank, 20 + rank))
+    results = load_results(run)
+    assert results["episode_rewards"] == [-21.0, -21.0, -20.0, -20.0]
+    assert results["episode_lengths"] == [1000, 1000, 1100, 1100]
+    assert results["timestamps"] == [1600000000.25 + seconds for seconds in (10, 12, 20, 22)]
+    assert results["env_info"]["env_id"] == "PongNoFrameskip-v4"
+    assert report(run).summary["episodes"] == 4
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# CleanRL, and workers side by side
+# ---------------------------------------------------------------------------------------------------------------------
+
+def play_as_cleanrl(gymnasium, wrap, mode, steps=150):
+    """CleanRL's ppo.py in gymnasium's form, but for the learning: thunks of environments, infos to log."""
+    def thunk(index):
+        def make():
+            env = wrap(gymnasium.make("CartPole-v1", render_mode="rgb_array" if index == 0 else None), index)
+            env.action_space.seed(index)
+            return env
+        return make
+
+    envs = gymnasium.vector.SyncVectorEnv([thunk(index) for index in range(4)],
+                                          autoreset_mode=gymnasium.vector.AutoresetMode[mode])
+    envs.reset(seed=1)
+    envs.action_space.seed(1)
+    logged = []
+    for _ in range(steps):
+        infos = envs.step(envs.action_space.sample())[-1]
+        finished = infos.get("final_info", infos)
+        if "episode" in finished:
+            over = finished["_episode"]
+            logged += list(zip(finished["episode"]["r"][over], finished["episode"]["l"][over]))
+    envs.close()
+    return logged
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("mode", ["NEXT_STEP", "SAME_STEP"])
+def test_cleanrl_logs_and_films_the_same_with_its_two_wrappers_replaced(tmp_path, gymnasium, mode):
+    need("moviepy")
+
+    def native(env, index):
+        env = gymnasium.wrappers.RecordEpisodeStatistics(env)
+        return gymnasium.wrappers.RecordVideo(env, str(tmp_path / "theirs")) if index == 0 else env
+
+    def ours(env, index):
+        return Monitor(env, str(tmp_path / "ours"), None if index == 0 else False, resume=True, uid=index)
+
+    logged = play_as_cleanrl(gymnasium, ours, mode)
+    assert logged == play_as_cleanrl(gymnasium, native, mode)
+    assert sorted(logged) == sorted(episodes_in(str(tmp_path / "ours")))
+    assert len(files(tmp_path / "ours", ".mp4")) == len(files(tmp_path / "theirs", ".mp4"))
+
+
+CLEANRL = """
+import itertools, runpy, sys
+import gym
+from gym_monitor import Monitor
+workers = itertools.count()
+
+def monitor(env):
+    worker = next(workers)
+    return Monitor(env, "ours", False if worker else None, resume=True, uid=worker)
+
+if sys.argv.pop(1) == "ours":
+    gym.wrappers.RecordEpisodeStatistics, gym.wrappers.RecordVideo = monitor, lambda env, folder: env
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
+"""
+
+
+@needs_ffmpeg
+def test_cleanrls_own_ppo_runs_with_its_two_wrappers_replaced(tmp_path, numpy, monkeypatch):
+    for module in ("gym", "cleanrl"):
+        need(module, "--no-deps --ignore-requires-python cleanrl==1.2.0 gym==0.23.1 gym-notices")
+    for module in ("torch", "tensorboard", "pygame"):
+        need(module)
+    monkeypatch.chdir(str(tmp_path))
+    ppo = importlib.util.find_spec("cleanrl.ppo").origin
+    logs = {}
+    for whose in ("theirs", "ours"):
+        options = ["--total-timesteps", "1024", "--cuda", "False", "--capture-video", str(whose == "ours")]
+        status, out, err = python("-Wignore", "-c", CLEANRL, whose, ppo, *options, SDL_VIDEODRIVER="dummy")
+        assert status == 0, err
+        logs[whose] = [line for line in out.splitlines() if line.startswith("global_step")]
+    assert len(logs["ours"]) > 10
+    assert logs["ours"] == logs["theirs"]
+    results = load_results("ours")
+    assert {float(line.rpartition("=")[2]) for line in logs["ours"]} <= set(results["episode_rewards"])
+    assert len(results["videos"]) == 3  # episodes 0, 1 and 8 of the first environment
+
+
+def work(directory, worker):
+    with Monitor(Picture(length=3 + worker), directory, lambda episode_id: episode_id == 0, resume=True,
+                 uid=worker) as env:
+        play(env, 4)
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_workers_write_side_by_side(run, no_ffmpeg, method):
+    context = multiprocessing.get_context(method)
+    workers = [context.Process(target=work, args=(run, worker)) for worker in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    results = load_results(run)
+    assert sorted(results["episode_lengths"]) == [3] * 4 + [4] * 4 + [5] * 4
+    assert len(results["manifests"]) == len(results["videos"]) == 3
+    owners = sorted(name.split(".")[3] for name in files(run, ".monitor.csv"))
+    assert owners == ["0", "1", "2"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# dm_env
+# ---------------------------------------------------------------------------------------------------------------------
+
+class TimeStep(collections.namedtuple("TimeStep", "step_type reward discount observation")):
+    """dm_env's, as far as it tells."""
+
+    def last(self):
+        return self.step_type == 2
+
+
+class DmWalk:
+    """An environment in the manner of dm_env: no info, no reward at the reset."""
+
+    def reset(self):
+        self.steps = 0
+        return TimeStep(0, None, None, "first")
+
+    def step(self, action):
+        self.steps += 1
+        return TimeStep(1 + (self.steps == 3), float(self.steps), 1.0, self.steps)
+
+
+def test_time_steps_are_understood_and_passed_through(run):
+    with Monitor(DmWalk(), run) as env:
+        for _ in range(2):
+            assert env.reset() == TimeStep(0, None, None, "first")
+            assert [env.step(0).reward for _ in range(3)] == [1.0, 2.0, 3.0]
+        with pytest.raises(gym_monitor.ResetNeeded):
+            env.step(0)
+    assert episodes_in(run) == [(6.0, 3)] * 2
+
+
+def test_a_render_attribute_films_a_dm_control_environment(run, no_ffmpeg):
+    env = DmWalk()
+    env.render = Picture().render  # a user would write: lambda: env.physics.render(height=240, width=320)
+    with Monitor(env, run) as monitor:
+        monitor.reset()
+        while not monitor.step(0).last():
+            pass
+    (path, _), = monitor.videos
+    assert path.endswith(".png")
+
+
+def test_a_dm_env_environment_is_recorded(run):
+    dm_env = need("dm_env", "dm-env")
+
+    class Catch(dm_env.Environment):
+        def reset(self):
+            self.steps = 0
+            return dm_env.restart(0)
+
+        def step(self, action):
+            self.steps += 1
+            if self.steps == 4:
+                return dm_env.truncation(2.5, self.steps, discount=1.0)
+            return dm_env.transition(0.5, self.steps)
+
+        def observation_spec(self):
+            return dm_env.specs.Array((), int)
+
+        def action_spec(self):
+            return dm_env.specs.DiscreteArray(2)
+
+    with Monitor(Catch(), run) as env:
+        assert env.action_spec().num_values == 2
+        for _ in range(2):
+            assert env.reset().first()
+            while not env.step(1).last():
+                pass
+    assert episodes_in(run) == [(4.0, 4)] * 2
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Vector environments as one object
+# ---------------------------------------------------------------------------------------------------------------------
+
+def test_monitor_refuses_a_vector_environment_and_names_vector_monitor(run, gymnasium):
+    envs = gymnasium.make_vec("CartPole-v1", num_envs=2, vectorization_mode="sync")
+    with pytest.raises(Error, match="VectorMonitor"):
+        Monitor(envs, run)
+    with pytest.raises(Error, match="Monitor"):
+        VectorMonitor(gymnasium.make("CartPole-v1"), run)
+    assert not os.path.exists(run)
+
+
+def make_vector(gymnasium, kind, mode):
+    """CartPoles in the vector environment that is asked for; gymnasium has a natively vectorised one."""
+    if kind == "native":
+        module = importlib.import_module("gymnasium.envs.classic_control.cartpole")
+        return module.CartPoleVectorEnv(num_envs=3, render_mode="rgb_array")
+    return getattr(gymnasium.vector, kind)(
+        [lambda: gymnasium.make("CartPole-v1", render_mode="rgb_array")] * 3,
+        autoreset_mode=gymnasium.vector.AutoresetMode[mode])
+
+
+VECTORS = [("SyncVectorEnv", "NEXT_STEP"), ("SyncVectorEnv", "SAME_STEP"), ("AsyncVectorEnv", "NEXT_STEP"),
+           ("AsyncVectorEnv", "SAME_STEP"), ("native", "NEXT_STEP")]
+
+
+@pytest.mark.parametrize("kind, mode", VECTORS)
+def test_a_vector_trajectory_is_the_bare_environments(run, gymnasium, same, kind, mode):
+    bare, _ = vector_rollout(make_vector(gymnasium, kind, mode))
+    with VectorMonitor(make_vector(gymnasium, kind, mode), run, False, stats_key=None) as envs:
+        recorded, _ = vector_rollout(envs)
+    assert same(recorded, bare)
+
+
+@pytest.mark.parametrize("kind, mode", VECTORS)
+def test_every_sub_environments_episodes_are_in_one_journal(run, gymnasium, kind, mode):
+    with VectorMonitor(make_vector(gymnasium, kind, mode), run, False) as envs:
+        _, played = vector_rollout(envs)
+    assert len(played) > 6
+    assert episodes_in(run) == played
+    assert len(files(run, ".monitor.csv")) == 1
+
+
+def equal_but_for_the_time(numpy, ours, theirs):
+    """Whether two runs' infos hold the same episodes in the same kinds of arrays."""
+    assert [sorted(infos) for infos in ours] == [sorted(infos) for infos in theirs]
+    for own, native in zip(ours, theirs):
+        if "episode" in native:
+            assert sorted(own["episode"]) == sorted(native["episode"])
+            numpy.testing.assert_array_equal(own["_episode"], native["_episode"])
+            for key in ("r", "l"):
+                numpy.testing.assert_allclose(own["episode"][key], native["episode"][key], rtol=1e-12)
+                assert own["episode"][key].dtype == native["episode"][key].dtype
+            assert own["episode"]["t"].dtype == native["episode"]["t"].dtype
+            assert (own["episode"]["t"] >= 0).all()
+    return any("episode" in infos for infos in ours)
+
+
+@pytest.mark.parametrize("kind, mode", VECTORS)
+def test_vector_infos_are_those_of_record_episode_statistics(run, gymnasium, numpy, kind, mode):
+    native = importlib.import_module("gymnasium.wrappers.vector").RecordEpisodeStatistics
+    theirs, _ = vector_rollout(native(make_vector(gymnasium, kind, mode)))
+    with VectorMonitor(make_vector(gymnasium, kind, mode), run, False) as envs:
+        ours, _ = vector_rollout(envs)
+    assert equal_but_for_the_time(numpy, [answer[-1] for answer in ours], [answer[-1] for answer in theirs])
+
+
+@pytest.mark.parametrize("same_step", [False, True])
+def test_a_fleet_in_numpy_has_record_episode_statistics_infos(run, gymnasium, numpy, Fleet, same_step):
+    native = importlib.import_module("gymnasium.wrappers.vector").RecordEpisodeStatistics
+    theirs, _ = vector_rollout(native(Fleet(numpy.array, same_step)), 25, actions=[0, 0, 0])
+    with VectorMonitor(Fleet(numpy.array, same_step), run, False) as envs:
+        ours, played = vector_rollout(envs, 25, actions=[0, 0, 0])
+    assert equal_but_for_the_time(numpy, [answer[-1] for answer in ours], [answer[-1] for answer in theirs])
+    assert episodes_in(run) == played
+
+
+@pytest.mark.parametrize("same_step", [False, True])
+def test_a_fleet_in_torch_tensors_is_recorded_without_leaving_torch(run, numpy, Fleet, same_step):
+    torch = need("torch")
+    with VectorMonitor(Fleet(torch.tensor, same_step), run, False) as envs:
+        answers, played = vector_rollout(envs, 25, actions=[0, 0, 0])
+    assert episodes_in(run) == played
+    finished = []
+    for answer in answers:
+        if "episode" in answer[-1]:
+            over, episode = answer[-1]["_episode"], answer[-1]["episode"]
+            assert all(torch.is_tensor(values) for values in (over, episode["r"], episode["l"], episode["t"]))
+            finished += list(zip(episode["r"][over].tolist(), episode["l"][over].tolist()))
+    assert finished == played
+
+
+def test_a_vector_monitor_passes_for_a_vector_environment_and_shows_what_is_inside(run, gymnasium):
+    with VectorMonitor(make_vector(gymnasium, "SyncVectorEnv", "NEXT_STEP"), run, False) as envs:
+        assert isinstance(envs, gymnasium.vector.VectorEnv)
+        assert envs.num_envs == 3 and envs.single_action_space.n == 2
+        assert envs.call("gravity") == envs.get_attr("gravity") == (9.8, 9.8, 9.8)
+        above = importlib.import_module("gymnasium.wrappers.vector").NormalizeObservation(envs)
+        _, played = vector_rollout(above)
+    assert episodes_in(run) == played
+
+
+@pytest.mark.parametrize("same_step, columns", [(False, ["20", "30", "40"]), (True, ["20", "30", "40"])])
+def test_info_keywords_of_sub_environments_go_into_the_journal(run, numpy, Fleet, same_step, columns):
+    with VectorMonitor(Fleet(numpy.array, same_step), run, False, info_keywords=("score",)) as envs:
+        vector_rollout(envs, 4, actions=[0, 0, 0])
+    _, rows = journal_rows(run)
+    assert sorted(row["score"] for row in rows if row["l"] != "2") == columns[1:]
+    assert rows[0]["score"] == columns[0]
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("same_step, frames", [(False, [0, 60, 120]), (True, [0, 60])])
+def test_the_video_of_a_fleet_shows_its_first_sub_environment(run, numpy, Fleet, same_step, frames):
+    with VectorMonitor(Fleet(numpy.array, same_step), run, lambda episode: episode < 2) as envs:
+        vector_rollout(envs, 10, actions=[0, 0, 0])
+    assert len(envs.videos) == 2
+    for path, _ in envs.videos:  # a step that ends an episode and begins the next one shows the next one
+        assert shades(path, 32 * 32) == pytest.approx(frames, abs=2)
+
+
+@pytest.mark.parametrize("same_step", [False, True])
+def test_keep_video_is_asked_about_the_first_sub_environments_episodes(run, numpy, Fleet, same_step):
+    asked = []
+    fleet = Fleet(numpy.array, same_step)
+    with VectorMonitor(fleet, run, lambda episode: True, keep_video=asked.append) as envs:
+        vector_rollout(envs, 5, actions=[0, 0, 0])
+    assert len(asked) == 2
+    for episode in asked:
+        assert (episode.reward, episode.length) == (0.75, 2)
+        assert episode.info["score"] == 20
+        assert episode.info["level"] == 7  # one entry for all
+        assert episode.info["episode"]["r"] == 0.75
+    assert not [name for name in files(run) if "video000000" in name or "video000001" in name]
+
+
+@pytest.mark.parametrize("kind", ["SyncVectorEnv", "AsyncVectorEnv"])
+def test_a_partial_reset_begins_the_episodes_that_it_picks(run, gymnasium, numpy, kind):
+    played, rewards = [], [[], [], []]
+    with VectorMonitor(make_vector(gymnasium, kind, "DISABLED"), run, False) as envs:
+        envs.reset(seed=5)
+        envs.action_space.seed(5)
+        for _ in range(80):
+            _, reward, terminated, truncated, _ = envs.step(envs.action_space.sample())
+            over = terminated | truncated
+            for index in range(3):
+                rewards[index].append(float(reward[index]))
+                if over[index]:
+                    played.append((sum(rewards[index]), len(rewards[index])))
+                    rewards[index] = []
+            if over.any():
+                envs.reset(options={"reset_mask": over})
+    assert len(played) > 6
+    assert episodes_in(run) == played
+
+
+def test_a_partial_reset_in_mid_episode_drops_that_episode_alone(run, gymnasium, numpy):
+    with VectorMonitor(make_vector(gymnasium, "SyncVectorEnv", "DISABLED"), run, False) as envs:
+        envs.reset(seed=5)
+        for _ in range(3):
+            envs.step([1, 1, 1])
+        envs.reset(options={"reset_mask": numpy.array([False, True, False])})
+        ends, steps = {}, 0
+        while len(ends) < 3:
+            over = envs.step([1, 1, 1])[2]
+            steps += 1
+            for index in range(3):
+                if over[index]:
+                    ends.setdefault(index, steps)
+            if over.any():
+                envs.reset(options={"reset_mask": over})
+        lengths = envs.get_episode_lengths()
+    assert ends[0] + 3 in lengths and ends[1] in lengths and ends[2] + 3 in lengths
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Types, names and what is said
+# ---------------------------------------------------------------------------------------------------------------------
+
+USER_CODE = '''
+import pathlib
+from typing import Any, Dict, List, Tuple
+
+import gym_monitor
+from gym_monitor import Episode, Error, Monitor, ResetNeeded, StatsRecorder, VectorMonitor, VideoRecorder
+
+
+def only_failures(episode: Episode) -> bool:
+    return episode.reward < 0 and episode.length > 10 and episode.episode_id > 0
+
+
+def make(env: object, worker: int) -> Monitor:
+    return Monitor(env, "runs", gym_monitor.capped_cubic_video_schedule, resume=True, uid=worker,
+                   mode="evaluation", allow_early_resets=True, step_trigger=lambda step: step % 1000 == 0,
+                   video_length=200, fps=12.5, stats_key=None, info_keywords=("success",),
+                   keep_video=only_failures)
+
+
+def use(env: object) -> List[float]:
+    with Monitor(env, pathlib.Path("runs") / "typed", False, force=True, write_upon_reset=True) as monitor:
+        monitor.reset(seed=1)
+        monitor.step(0)
+        monitor.set_monitor_mode("training")
+        pairs: List[Tuple[str, str]] = monitor.videos
+        lengths: List[int] = monitor.get_episode_lengths()
+        print(pairs, lengths, monitor.episode_id, monitor.directory, monitor.get_total_steps(), monitor.spec)
+        return monitor.get_episode_rewards()
+
+
+def use_more(env: object, infos: Dict[str, Any]) -> str:
+    waiting = Monitor(env)
+    waiting.start("runs", lambda episode_id: episode_id == 3, resume=True)
+    waiting.close()
+    with VectorMonitor(env, "runs", video_callable=False) as envs:
+        envs.step([0, 1])
+    stats = StatsRecorder("runs", "alone", env_id="Own-v0")
+    stats.after_step(None, 1.0, True, infos)
+    video = VideoRecorder(env, base_path="runs/video", fps=30)
+    video.capture_frame()
+    video.close()
+    try:
+        results = gym_monitor.load_results("runs")
+    except (ResetNeeded, Error) as problem:
+        return str(problem)
+    gym_monitor.clear_monitor_files("runs")
+    return gym_monitor.report("runs", pathlib.Path("more"), embed=True).html + str(results["episode_rewards"])
+'''
+
+
+def test_mypy_strict_passes_on_code_that_calls_the_api(tmp_path, monkeypatch):
+    need("mypy")
+    program = tmp_path / "user.py"
+    program.write_text(USER_CODE)
+    shutil.copy(MODULE, str(tmp_path))
+    monkeypatch.chdir(str(tmp_path))
+    status, out, err = python("-m", "mypy", "--strict", "user.py")
+    assert (status, err) == (0, ""), out
+
+
+@pytest.mark.parametrize("thing", [Monitor, Monitor.start, StatsRecorder, VideoRecorder],
+                         ids=lambda thing: thing.__name__)
+def test_help_documents_each_parameter(thing):
+    text = pydoc.plain(pydoc.render_doc(thing))
+    if thing is Monitor.start:
+        text += pydoc.plain(pydoc.render_doc(Monitor))  # to which it refers
+    for name in inspect.signature(thing).parameters:
+        assert name == "self" or f"  {name}: " in text
+
+
+def test_every_public_name_has_a_docstring():
+    for name in gym_monitor.__all__:
+        if callable(getattr(gym_monitor, name)):
+            assert getattr(gym_monitor, name).__doc__, name
+
+
+def test_a_clean_run_says_nothing(run):
+    status, out, err = python("-W", "error", "-c", """if True:
+        import sys, gym_monitor
+        with gym_monitor.Monitor(gym_monitor.Lander(1), sys.argv[1]) as env:
+            for episode in range(3):
+                env.reset()
+                while not any(env.step(0)[2:4]):
+                    pass
+            assert len(env.videos) == 2
+        gym_monitor.load_results(sys.argv[1])
+        gym_monitor.report(sys.argv[1])
+        """, run)
+    assert (status, out, err) == (0, "", "")
+
+
+def test_warnings_are_logged_under_the_modules_name(run, caplog, capsys):
+    env = Picture()
+    env.render = lambda: 1 / 0
+    with Monitor(env, run) as monitor:
+        play(monitor)
+    assert [(record.name, record.levelname) for record in caplog.records] == [("gym_monitor", "WARNING")]
+    assert capsys.readouterr().out == ""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Platforms
+# ---------------------------------------------------------------------------------------------------------------------
+
+# What the standard library needs of these names itself it has taken when it is imported.
+STRIPPED = """
+import asyncio, logging, multiprocessing, os, random, select, selectors, shutil, signal
+import subprocess, sys, tempfile
+
+def strip(module, *names):
+    for name in names:
+        vars(module).pop(name, None)
+
+{}
+import gym_monitor
+env = gym_monitor.Monitor(gym_monitor.Lander(1), sys.argv[1], write_upon_reset=True)
+for episode in range(2):
+    env.reset()
+    while not any(env.step(0)[2:4]):
+        pass
+env.reset()
+env.step(0)  # and it ends here, without close()
+"""
+PLATFORMS = {
+    "macOS": """
+import fcntl
+strip(fcntl, "F_SETPIPE_SZ", "F_GETPIPE_SZ")
+strip(os, "pipe2", "memfd_create", "posix_fallocate", "O_DIRECT", "O_PATH")
+strip(select, "epoll")
+""",
+    "Windows": """
+sys.modules.update(fcntl=None, resource=None, termios=None)
+strip(os, "fork", "forkpty", "register_at_fork", "killpg", "setsid", "setpgid", "getpgid", "set_blocking",
+      "get_blocking", "pipe2", "fchmod", "fchown", "mkfifo", "pread", "pwrite", "sendfile", "sysconf",
+      "memfd_create", "O_NOFOLLOW", "O_CLOEXEC", "O_DIRECTORY", "O_NONBLOCK")
+strip(select, "poll", "epoll")
+subprocess._PopenSelector = selectors.SelectSelector
+strip(signal, "SIGKILL")
+os.O_BINARY, os.name = 0, "nt"
+""",
+}
+
+
+@pytest.mark.parametrize("platform", sorted(PLATFORMS))
+@pytest.mark.parametrize("ending", [pytest.param(".mp4", marks=needs_ffmpeg), ".png"])
+def test_it_records_without_the_names_that_another_platform_lacks(tmp_path, run, platform, ending):
+    environment = {} if ending == ".mp4" else {"PATH": str(tmp_path)}
+    status, out, err = python("-c", STRIPPED.format(PLATFORMS[platform]), run, **environment)
+    assert (status, out, err) == (0, "", "")
+    results = load_results(run)
+    assert len(results["episode_rewards"]) == 2
+    assert [os.path.splitext(path)[1] for path, _ in results["videos"]] == [ending] * 2
+    if ending == ".mp4":
+        assert [probe(path)["frames"] for path, _ in results["videos"]] == [
+            length + 1 for length in results["episode_lengths"]]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -3431,12 +4543,15 @@ def test_open_page_refreshes_itself_and_stays_where_it_was(sample, browser):
         journal.write("99.0,10,9999.0,t\n")
     written(sample, refresh=0.2)
 
-    def renewed():
+    def asked(question):
         try:
-            return browser.run("!window.old && document.readyState === 'complete'"
-                               " && document.querySelector('dd').innerText.startsWith('61')")
+            return browser.run(question)
         except AssertionError:      # asked while the page was being replaced
-            return False
+            return None
+
+    def renewed():
+        return asked("!window.old && document.readyState === 'complete'"
+                     " && document.querySelector('dd').innerText.startsWith('61')")
     wait_for(renewed)
-    assert browser.run("scrollY") == 321
+    wait_for(lambda: asked("scrollY") == 321)
     assert browser.all("[name=axis]:checked", "one.value") == ["steps"]
