@@ -4554,4 +4554,4 @@ def test_open_page_refreshes_itself_and_stays_where_it_was(sample, browser):
                      " && document.querySelector('dd').innerText.startsWith('61')")
     wait_for(renewed)
     wait_for(lambda: asked("scrollY") == 321)
-    assert browser.all("[name=axis]:checked", "one.value") == ["steps"]
+    wait_for(lambda: asked("document.querySelector('[name=axis]:checked').value") == "steps")
