@@ -291,7 +291,7 @@ def _make_directory(path: str) -> List[str]:
     """Make a directory, its parents too, and list what was made, innermost first; `Error` if that can't be done."""
     made: List[str] = []
     missing = path
-    while not os.path.lexists(missing):
+    while not os.path.lexists(missing) and missing not in made:  # the root of a missing drive is its own parent
         made.append(missing)
         missing = os.path.dirname(missing)
     try:
@@ -322,7 +322,7 @@ _owners: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 def _close_all() -> None:
     for owner in list(_owners):
-        _close_quietly(owner._close_files)
+        _close_quietly(owner.close)
 
 
 def _close_quietly(close: Callable[[], None]) -> None:
@@ -547,7 +547,7 @@ class StatsRecorder:
             self._keyword_cells.append(cells)
         problem = self._write_rows(self._row(reward, length, timestamp, type, cells), now)
         if problem is not None:
-            _warn_once(f"The journal {self.journal_path} cannot be written (%s): its rows wait in memory.", problem)
+            _warn_once(f"The journal {self.journal_path} cannot be written ({problem}): its rows wait in memory.")
         return {"r": reward, "l": length, "t": now - start}
 
     def _row(self, reward: float, length: int, timestamp: float, type: str, cells: str) -> bytes:
@@ -557,13 +557,12 @@ class StatsRecorder:
         """The entries named by `info_keywords`, as the rest of a line of CSV."""
         cells = ""
         for keyword in self.info_keywords:
-            value = info.get(keyword, "") if isinstance(info, dict) else ""
-            if value == "" or value is None:
+            value = info.get(keyword) if isinstance(info, dict) else None
+            # A row is a line, so that a torn one can be told: line breaks in a text become spaces.
+            text = "" if value is None else " ".join(str(value).splitlines())
+            if not text:
                 _warn_once(f"The last info of an episode has no {keyword!r}, which info_keywords names: its cell stays "
                            "empty.")
-                value = ""
-            # A row is a line, so that a torn one can be told: line breaks in a text become spaces.
-            text = " ".join(str(value).splitlines())
             cells += ',"{}"'.format(text.replace('"', '""')) if re.search('[",]', text) else "," + text
         return cells
 
@@ -638,11 +637,8 @@ class StatsRecorder:
         Raises:
             Error: statistics are missing from the directory. Another call tries again.
         """
-        if not self.closed:
-            self.flush()
-            self._let_go()
-
-    _close_files = close
+        self.flush()
+        self._let_go()
 
     def _let_go(self) -> None:
         """Close the journal as it is."""
@@ -1231,6 +1227,8 @@ class VideoRecorder:
         DependencyNotInstalled: an `.mp4` was asked for, and there is no ffmpeg.
     """
 
+    _closed = True
+
     def __init__(self, env: Any, path: Optional[_PathLike] = None, metadata: Optional[Dict[str, Any]] = None,
                  enabled: bool = True, base_path: Optional[_PathLike] = None, *, fps: Optional[float] = None) -> None:
         self.env = env
@@ -1242,7 +1240,6 @@ class VideoRecorder:
         self.frames_per_sec = _frame_rate(env, fps)
         self.popped: Optional[List[Any]] = None
         self._encoder: Optional[_Encoder] = None
-        self._closed = False
         if path is not None and base_path is not None:
             raise Error("Give either path or base_path, not both.")
         renderer = _renderer(env) if enabled else None
@@ -1250,7 +1247,6 @@ class VideoRecorder:
         if renderer is None:
             if enabled and callable(getattr(env, "render", None)):
                 _warn_once("No video of %s: %s", env, _why_no_frames(env))
-            self._closed = True
             return
         self._render, self._is_text = renderer
         if base_path is None and path is None:
@@ -1261,6 +1257,7 @@ class VideoRecorder:
         self.path = os.path.abspath(path)
         self.metadata_path = os.path.splitext(self.path)[0] + ".meta.json"
         self._write_metadata()
+        self._closed = False
         _owners.add(self)
 
     @property
@@ -1275,7 +1272,7 @@ class VideoRecorder:
 
     def capture_frame(self) -> None:
         """Ask the environment for a frame and add it to the video."""
-        if self._closed or not self.functional:
+        if self._closed:
             return
         try:
             frame = self._render()
@@ -1288,12 +1285,11 @@ class VideoRecorder:
             elif isinstance(frame, tuple) and frame:  # of a vector environment: the first sub-environment's
                 frame = frame[0]
             if frame is None:
-                if (getattr(self.env, "metadata", None) or {}).get("semantics.async"):
+                if _env_metadata(self.env).get("semantics.async"):
                     return  # Environments of gym's Universe may have nothing to show yet.
                 raise InvalidFrame("The environment's render() returned None.")
-            if self._encoder is None:
-                self._encoder = self._begin(frame)
-            self._encoder.write(frame)
+            encoder = self._encoder or self._begin(frame)
+            encoder.write(frame)
             self.frames += 1
         except Exception as problem:
             self._give_up(problem)
@@ -1316,8 +1312,6 @@ class VideoRecorder:
         """End the video, and wait until its file is complete. May be called again."""
         self._end()
         self._settle(wait=True)
-
-    _close_files = close
 
     def _end(self) -> None:
         """Say that no frame will follow. The encoder may take a moment longer than this call."""
@@ -1384,18 +1378,24 @@ class VideoRecorder:
             self._encoder = None
 
     def __del__(self) -> None:
-        if not getattr(self, "_closed", True):
+        if not self._closed:
             _close_quietly(self.close)
+
+
+def _env_metadata(env: Any) -> Dict[str, Any]:
+    """What the environment says about itself; nothing, where it says that in another form than gym's."""
+    metadata = getattr(env, "metadata", None)
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _frame_rate(env: Any, fps: Optional[float]) -> float:
     """Frames per second: as asked for, else as the environment says, else 30."""
-    metadata = getattr(env, "metadata", None) or {}
+    metadata = _env_metadata(env)
     for rate in (fps, metadata.get("render_fps"), metadata.get("video.frames_per_second")):
         try:
             if rate is not None and 0 < float(rate) < math.inf:
                 return float(rate)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass
     return 30.0
 
@@ -1408,7 +1408,7 @@ def _renderer(env: Any) -> Optional[Tuple[Callable[[], Any], Optional[bool]]]:
     render = getattr(env, "render", None)
     if not callable(render):
         return None
-    metadata = getattr(env, "metadata", None) or {}
+    metadata = _env_metadata(env)
     old_modes = metadata.get("render.modes")
     if hasattr(env, "render_mode") and (env.render_mode is not None or old_modes is None):
         # gymnasium, and gym from 0.25 on: the mode was chosen when the environment was made.
@@ -1468,7 +1468,7 @@ class _Options(NamedTuple):
     video_length: Optional[int]
     fps: Optional[float]
     stats_key: Optional[str]
-    info_keywords: Tuple[str, ...]
+    info_keywords: Sequence[str]
     keep_video: Optional[Callable[[Episode], bool]]
 
 
@@ -1506,7 +1506,7 @@ class _Recording:
         self._ended_clips: List[VideoRecorder] = []       # those whose encoders may not have finished
         self._videos: List[Tuple[str, str]] = []
         self._listed = 0                  # how many of them are in the manifests of earlier batches
-        self._flushed: Any = None         # how many episodes and videos the manifest knows of, and its stats.json
+        self._flushed = (-1, 0, "")       # how many episodes and videos the manifest knows of, and its stats.json
         self._popped: List[Any] = []      # frames of `rgb_array_list` that the recorder took from the environment
         _owners.add(self)
 
@@ -1604,7 +1604,7 @@ class _Recording:
     def _begin_episode(self) -> None:
         self.stats.after_reset(None)
         self._outside = False  # first, for Ctrl-C may come while the picture is drawn
-        self._begin_clips("video{:06d}", self.episode_id)
+        self._begin_clips(self.episode_id)
 
     @property
     def episode_id(self) -> int:
@@ -1612,21 +1612,25 @@ class _Recording:
 
     # The videos
 
-    def _begin_clips(self, name: str, number: int, **metadata: Any) -> None:
+    def _begin_clips(self, number: int, **metadata: Any) -> None:
         """An episode begins: with a video, if it is picked, whose first frame the reset has drawn."""
         self._popped = []
         self._episode_clips = []
         if self._ended_clips:
             self._settle(wait=False)
         if _ask(self.schedule, number, otherwise=False):
-            self._begin_clip(name.format(number), dict(metadata, episode_id=self.episode_id))
+            self._begin_clip(f"video{number:06d}", dict(metadata, episode_id=self.episode_id))
         if self._clip is not None:
             self._capture(self._clip)
 
     def _begin_clip(self, name: str, metadata: Dict[str, Any]) -> None:
         self._end_clip()
         path = os.path.join(self.stats.directory, f"{FILE_PREFIX}.video.{self.infix}.{name}")
-        clip = VideoRecorder(self.env, base_path=path, metadata=metadata, fps=self.options.fps)
+        try:
+            clip = VideoRecorder(self.env, base_path=path, metadata=metadata, fps=self.options.fps)
+        except Exception as problem:  # an attribute of the environment raised, or ffmpeg was removed just now
+            _warn_once(f"A video of {type(self.env).__name__} could not be begun: %r", problem)
+            return
         if clip.enabled:
             self.video_recorder = self._clip = clip
             self._capturing = True
@@ -1675,19 +1679,18 @@ class _Recording:
         clip._drop()
         if clip is self._clip:
             self._no_clip()
-        self._ended_clips = [other for other in self._ended_clips if other is not clip]
+        if clip in self._ended_clips:
+            self._ended_clips.remove(clip)
         self._videos = [video for video in self._videos if video[0] != clip.path]
 
     def _settle(self, wait: bool) -> None:
         """List the videos whose files have become final; with `wait`, all of them."""
-        unfinished = []
-        for clip in self._ended_clips:
-            if not clip._settle(wait):
-                unfinished.append(clip)
-            elif clip.functional and not clip.empty:
-                assert clip.path is not None and clip.metadata_path is not None
-                self._videos.append((clip.path, clip.metadata_path))
-        self._ended_clips = unfinished
+        for clip in list(self._ended_clips):
+            if clip._settle(wait):
+                self._ended_clips.remove(clip)  # at once: Ctrl-C while the next is waited for must not list it twice
+                if clip.functional and not clip.empty:
+                    assert clip.path is not None and clip.metadata_path is not None
+                    self._videos.append((clip.path, clip.metadata_path))
 
     def videos(self) -> List[Tuple[str, str]]:
         self._settle(wait=True)
@@ -1712,13 +1715,13 @@ class _Recording:
     def _flush(self) -> None:
         """Write statistics and manifest in gym's format, if there is anything new to write."""
         stats = self.stats
-        state = (len(stats.timestamps), len(self._videos))
-        if self._flushed is not None and state == self._flushed[:2]:
+        episodes, videos, newest = self._flushed
+        if (len(stats.timestamps), len(self._videos)) == (episodes, videos):
             return
         stats.flush()
         name = os.path.basename(stats.path)
-        if self._flushed is not None and name != self._flushed[-1]:
-            self._listed = self._flushed[1]  # A new batch lists the videos that have come since.
+        if name != newest:
+            self._listed = videos  # A new batch lists the videos that have come since.
         infix = name[len(FILE_PREFIX + ".episode_batch."):-len(".stats.json")]
         manifest = os.path.join(stats.directory, f"{MANIFEST_PREFIX}.{infix}.manifest.json")
         try:
@@ -1729,7 +1732,7 @@ class _Recording:
             })
         except OSError as problem:
             raise Error(f"The manifest {manifest} cannot be written: {problem.strerror}.") from problem
-        self._flushed = state + (name,)
+        self._flushed = len(stats.timestamps), len(self._videos), name
 
     def close(self) -> None:
         """End the recording, and wait until its files are complete. An `Error` leaves it open, to try again."""
@@ -1741,8 +1744,6 @@ class _Recording:
             self._flush()
             self.open = self._broken = False
             _owners.discard(self)
-
-    _close_files = close
 
     def _let_go(self) -> None:
         """A forked child has no part in the recording: it goes on in the parent."""
@@ -1816,7 +1817,7 @@ class Monitor:
         self._check_env(env)
         self.env = env
         self._options = _check_options(_Options(allow_early_resets, step_trigger, video_length, fps, stats_key,
-                                                info_keywords, keep_video))  # type: ignore[arg-type]
+                                                info_keywords, keep_video))
         self._recording: Optional[_Recording] = None
         self._env_closed = False
         if directory is not None:
@@ -1875,7 +1876,8 @@ class Monitor:
                 continue
             try:
                 return StatsRecorder(
-                    folder, f"{FILE_PREFIX}.episode_batch.{infix}", _is_autoreset(self.env), _env_id(self.env),
+                    folder, f"{FILE_PREFIX}.episode_batch.{infix}",
+                    bool(_env_metadata(self.env).get("semantics.autoreset")), _env_id(self.env),
                     gym_version=_gym_version(self.env), first_episode_id=first_episode_id,
                     info_keywords=self._options.info_keywords,
                     allow_early_resets=self._options.allow_early_resets), infix
@@ -2069,7 +2071,7 @@ class _VectorRecording(_Recording):
         self._steps = 0                 # since the start; one is a step of each sub-environment
         self._resetting: List[int] = []  # the sub-environments that the next step will only reset
         self._first_episodes = 0        # episodes that the first sub-environment has begun
-        mode = (getattr(self.env, "metadata", None) or {}).get("autoreset_mode")
+        mode = _env_metadata(self.env).get("autoreset_mode")
         # Whether the step that ends an episode returns the first observation of the next one.
         self._same_step = "same" in str(getattr(mode, "value", mode)).lower()
 
@@ -2162,7 +2164,7 @@ class _VectorRecording(_Recording):
     def _begin_first_episode(self) -> None:
         """Begin the first sub-environment's episode: the one that videos show."""
         number, self._first_episodes = self._first_episodes, self._first_episodes + 1
-        self._begin_clips("video{:06d}", number, sub_environment=0)
+        self._begin_clips(number, sub_environment=0)
 
     def _after_first_step(self, episode: Optional[Episode]) -> None:
         """Think of videos; `episode` is the first sub-environment's, where this step ended it."""
@@ -2242,10 +2244,6 @@ def _library_class(env: Any, wrapper: bool = False) -> Any:
     return None
 
 
-def _is_autoreset(env: Any) -> bool:
-    return bool((getattr(env, "metadata", None) or {}).get("semantics.autoreset"))
-
-
 def _env_id(env: Any) -> str:
     """The name under which the environment is registered, else the name of its class."""
     spec = getattr(env, "spec", None)
@@ -2269,7 +2267,7 @@ def _reward_and_done(result: Any) -> Tuple[Any, bool]:
             return result[1], bool(result[2])
         if len(result) == 5:
             return result[1], bool(result[2] or result[3])
-    except (TypeError, ValueError, KeyError):
+    except Exception:  # torch has a RuntimeError for the truth of two elements
         pass
     raise Error("step() has to answer (observation, reward, done, info) or (observation, reward, terminated, "
                 f"truncated, info), not {repr(result):.200}.")
@@ -2378,6 +2376,9 @@ class _Statistics(NamedTuple):
     episode_types: List[str]
 
 
+_EPISODE_COLUMNS = _Statistics._fields[1:]  # an entry an episode; a _Run has them by the same names
+
+
 def load_results(dir: _PathLike) -> Dict[str, Any]:
     """Read what was recorded in a directory: by this module, by gym 0.9 to 0.21, or by Stable-Baselines3.
 
@@ -2399,7 +2400,7 @@ def load_results(dir: _PathLike) -> Dict[str, Any]:
             not what it should be.
     """
     runs = _read_runs(os.fspath(dir))
-    results = _merge([_Statistics(run.start, *run[6:10]) for run in runs])
+    results = _merge(runs)
     known = [run for run in runs if run.env_id]
     results["env_info"] = collapse_env_infos(
         [{"env_id": run.env_id, "gym_version": run.gym_version} for run in known or runs], dir)
@@ -2453,33 +2454,21 @@ def load_env_info_from_manifests(manifests: Iterable[str], dir: _PathLike) -> Di
     return collapse_env_infos([_read_manifest(path)[2] for path in manifests], dir)
 
 
-def _merge(sources: Sequence[_Statistics]) -> Dict[str, Any]:
+def _merge(sources: Sequence[Union[_Run, _Statistics]]) -> Dict[str, Any]:
     """The episodes of several sources, sorted by the time of their end."""
-    timestamps: List[float] = []
-    lengths: List[int] = []
-    rewards: List[float] = []
-    types: List[str] = []
-    origins: List[int] = []
-    starts = []
-    for number, source in enumerate(sources):
-        if source.timestamps:
-            starts.append(source.timestamps[0] if source.start is None else source.start)
-            origins += [number] * len(source.timestamps)
-            timestamps += source.timestamps
-            lengths += source.episode_lengths
-            rewards += source.episode_rewards
-            types += source.episode_types
-    order = sorted(range(len(timestamps)), key=timestamps.__getitem__)
+    starts = [source.timestamps[0] if source.start is None else source.start
+              for source in sources if source.timestamps]
+    columns = {name: _column(sources, name) for name in _EPISODE_COLUMNS}
+    columns["data_sources"] = [number for number, source in enumerate(sources) for _ in source.timestamps]
+    order = sorted(range(len(columns["timestamps"])), key=columns["timestamps"].__getitem__)
     pick = operator.itemgetter(*order) if len(order) > 1 else tuple  # which sorts a million entries at the speed of C
-    return {
-        "data_sources": list(pick(origins)),
-        "timestamps": list(pick(timestamps)),
-        "episode_lengths": list(pick(lengths)),
-        "episode_rewards": list(pick(rewards)),
-        "episode_types": list(pick(types)),
-        "initial_reset_timestamps": starts,
-        "initial_reset_timestamp": min(starts) if starts else 0,
-    }
+    return dict({name: list(pick(column)) for name, column in columns.items()},
+                initial_reset_timestamps=starts, initial_reset_timestamp=min(starts) if starts else 0)
+
+
+def _column(sources: Iterable[Union[_Run, _Statistics]], name: str) -> List[Any]:
+    """One of the four lists of several sources, one after another."""
+    return list(itertools.chain.from_iterable(getattr(source, name) for source in sources))
 
 
 _MANIFEST_NAME = re.compile(r"openaigym\.manifest\.(.+?)(?:\.batch(\d+))?\.manifest\.json\Z", re.DOTALL)
@@ -2550,11 +2539,8 @@ def _read_run(infix: str, manifests: List[str], journal: Optional[str], metadata
 def _concatenate(batches: List[_Statistics]) -> _Statistics:
     if len(batches) == 1:
         return batches[0]  # as nearly always: the lists need no copy
-    return _Statistics(next((batch.start for batch in batches if batch.start is not None), None),
-                       [entry for batch in batches for entry in batch.timestamps],
-                       [entry for batch in batches for entry in batch.episode_lengths],
-                       [entry for batch in batches for entry in batch.episode_rewards],
-                       [entry for batch in batches for entry in batch.episode_types])
+    start = next((batch.start for batch in batches if batch.start is not None), None)
+    return _Statistics(start, *(_column(batches, name) for name in _EPISODE_COLUMNS))
 
 
 def _read_manifest(path: str) -> Tuple[str, List[Tuple[str, str]], Dict[str, Any]]:
