@@ -23,6 +23,7 @@ import atexit
 import bisect
 import contextlib
 import functools
+import io
 import itertools
 import json
 import logging
@@ -202,16 +203,16 @@ def _is_path(text: str) -> bool:
         return False
 
 
-def _exclusive(path: str) -> int:
-    """Create a file that nobody has, open for writing; `FileExistsError` if somebody was faster, were it by a link."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
+def _exclusive(path: str) -> io.FileIO:
+    """Create a file that nobody has, open to append; `FileExistsError` if somebody was faster, were it by a link."""
+    return io.FileIO(path, "a", opener=lambda name, flags: os.open(name, flags | os.O_EXCL, 0o666))
 
 
-def _write_all(file: int, content: bytes) -> None:
+def _write_all(file: io.FileIO, content: bytes) -> None:
     """Write every byte or raise: a disk that is nearly full takes some of them and says so only by their number."""
     left = memoryview(content)
     while left:
-        left = left[os.write(file, left):]
+        left = left[file.write(left):]
 
 
 def _remove(path: Optional[str]) -> None:
@@ -229,11 +230,8 @@ def _write_atomically(path: str, content: bytes) -> None:
     temporary = os.path.join(folder, f"{FILE_PREFIX}.tmp.{name}")
     _remove(temporary)
     try:
-        file = _exclusive(temporary)
-        try:
+        with _exclusive(temporary) as file:
             _write_all(file, content)
-        finally:
-            os.close(file)
         _replace(temporary, path)
     except BaseException:
         _remove(temporary)
@@ -398,7 +396,7 @@ class StatsRecorder:
         Error: the files cannot be made, or belong to another recorder.
     """
 
-    closed = True
+    _journal: Optional[io.FileIO] = None  # open from the start to `close`
 
     def __init__(self, directory: _PathLike, file_prefix: str, autoreset: bool = False,
                  env_id: Optional[str] = None, *,
@@ -421,7 +419,7 @@ class StatsRecorder:
         self.done = True
         self._type = self._episode_type = "t"
         self._episode_start = 0.0
-        self.steps_before = 0  # ... the episode under way
+        self._steps_before = 0  # ... the episode under way
         self._batch = self._batch_start = self._saved = 0
         # Wall-clock time may jump; between its one reading here and the rows, a steady clock counts.
         self.t_start = time.time()
@@ -447,11 +445,14 @@ class StatsRecorder:
         self._next_look = 0.0
         failure = self._write_rows()
         if failure is not None:
-            os.close(self._journal)
+            self._let_go()
             _remove(self.journal_path)
             raise Error(f"{self.journal_path} cannot be written: {failure.strerror}.") from failure
-        self.closed = False
         _owners.add(self)
+
+    @property
+    def closed(self) -> bool:
+        return self._journal is None
 
     @property
     def path(self) -> str:
@@ -460,7 +461,7 @@ class StatsRecorder:
 
     @property
     def total_steps(self) -> int:
-        return self.steps_before + len(self.rewards)
+        return self._steps_before + len(self.rewards)
 
     @property
     def type(self) -> str:
@@ -513,7 +514,7 @@ class StatsRecorder:
 
     def after_reset(self, observation: Any) -> None:
         """Begin an episode; the one before it, if it is not over, is not counted."""
-        self.steps_before += len(self.rewards)
+        self._steps_before += len(self.rewards)
         del self.rewards[:]
         self.done = False
         self._episode_type = self._type
@@ -568,35 +569,37 @@ class StatsRecorder:
 
     def _write_rows(self, row: bytes = b"", now: float = 0.0) -> Optional[OSError]:
         """Hand a row, and those that wait, to the operating system; return what kept it from taking all of them."""
+        if self._journal is None:
+            return OSError("it is closed")
         size, waiting = self._journal_state
         self._journal_state = size, waiting + row
         try:
             if waiting or not row or now >= self._next_look:
-                self._look_at_journal()
+                self._look_at_journal(self._journal)
                 self._next_look = now + 1.0
                 size, row = self._journal_state
             while row:
-                written = os.write(self._journal, row)
+                written = self._journal.write(row)
                 size, row = self._journal_state = size + written, row[written:]
         except OSError as problem:
             return problem
         return None
 
-    def _look_at_journal(self) -> None:
+    def _look_at_journal(self, journal: io.FileIO) -> None:
         """See what the file holds: after a signal between a write and the note of it that is more than was noted.
 
         A journal that was removed under the open file is written again, whole, once there is a directory to do so,
         unless its name is somebody else's by then (`FileExistsError`).
         """
-        status = os.fstat(self._journal)
+        status = os.fstat(journal.fileno())
         size, waiting = self._journal_state
         if status.st_nlink == 0 and not _is_same(status, self.journal_path):
-            journal = _exclusive(self.journal_path)
-            os.dup2(journal, self._journal)
-            os.close(journal)
+            self._journal = _exclusive(self.journal_path)
             rows = map(self._row, self.episode_rewards, self.episode_lengths, self.timestamps, self.episode_types,
                        self._keyword_cells or [""] * len(self.timestamps))
             self._journal_state = 0, self._header.encode() + b"".join(rows)
+            self._batch = self._batch_start = self._saved = 0  # the earlier batches of the JSON went with it
+            journal.close()
         else:
             self._journal_state = status.st_size, waiting[max(0, status.st_size - size):]
 
@@ -611,14 +614,14 @@ class StatsRecorder:
         """
         if self.closed:
             return
-        if self._saved - self._batch_start >= _BATCH and len(self.timestamps) > self._saved:
-            self._batch += 1
-            self._batch_start = self._saved
-        newest = slice(self._batch_start, len(self.timestamps))
         try:
             problem = self._write_rows()
             if problem is not None:
                 raise problem
+            if self._saved - self._batch_start >= _BATCH and len(self.timestamps) > self._saved:
+                self._batch += 1
+                self._batch_start = self._saved
+            newest = slice(self._batch_start, len(self.timestamps))
             _write_json(self.path, {
                 "initial_reset_timestamp": self.initial_reset_timestamp,
                 "timestamps": self.timestamps[newest],
@@ -642,10 +645,9 @@ class StatsRecorder:
 
     def _let_go(self) -> None:
         """Close the journal as it is."""
-        if not self.closed:
-            self.closed = self.done = True
-            journal, self._journal = self._journal, -1  # the number may soon be another file's
-            os.close(journal)
+        if self._journal is not None:
+            journal, self._journal, self.done = self._journal, None, True
+            journal.close()
             _owners.discard(self)
 
     def __del__(self) -> None:
@@ -769,11 +771,11 @@ class _FileEncoder(_Encoder):
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._file = os.open(path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+        self._file = io.FileIO(path, "r+")
 
     def _rewrite(self, offset: int, content: bytes) -> None:
         """Replace bytes near the start, which depend on frames that came later."""
-        os.lseek(self._file, offset, os.SEEK_SET)
+        self._file.seek(offset)
         _write_all(self._file, content)
 
     def finished(self, wait: bool) -> bool:
@@ -782,9 +784,7 @@ class _FileEncoder(_Encoder):
         return True
 
     def let_go(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._file.close()
 
 
 class _PngEncoder(_FileEncoder):
@@ -1012,7 +1012,9 @@ def _ffmpeg_command(path: str, shape: Tuple[int, ...], fps: float, codec: Tuple[
                "-pixel_format", {1: "gray", 3: "rgb24", 4: "rgba"}[channels],
                "-video_size", f"{width}x{height}", "-framerate", repr(fps), "-i", "pipe:0", "-an"]
     if height % 2 or width % 2:
-        command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]  # yuv420p halves both sides of the colours
+        # yuv420p halves both sides of the colours: were the margin black, so would be half of the last row's colour.
+        command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2,format=yuv444p,"
+                           f"fillborders=right={width % 2}:bottom={height % 2}:mode=smear"]
     # swscale converts by the matrix of BT.601; players guess another one for large pictures unless they are told.
     return command + ["-c:v"] + list(codec) + ["-pix_fmt", "yuv420p", "-colorspace", "smpte170m"]
 
@@ -1182,7 +1184,7 @@ def _prepare_pipe(pipe: int) -> Any:
             fcntl.fcntl(pipe, getattr(fcntl, "F_SETPIPE_SZ", 1031), int(limit.read()))
     except (ImportError, OSError, ValueError):  # Only Linux has it, and it may be refused there.
         pass
-    if not hasattr(select, "poll") or os.name == "nt":
+    if not hasattr(select, "poll"):  # on Windows
         return None
     os.set_blocking(pipe, False)
     poll = select.poll()
@@ -1238,7 +1240,7 @@ class VideoRecorder:
         self.broken = False
         self.frames = 0
         self.frames_per_sec = _frame_rate(env, fps)
-        self.popped: Optional[List[Any]] = None
+        self._popped: Optional[List[Any]] = None
         self._encoder: Optional[_Encoder] = None
         if path is not None and base_path is not None:
             raise Error("Give either path or base_path, not both.")
@@ -1277,8 +1279,8 @@ class VideoRecorder:
         try:
             frame = self._render()
             if isinstance(frame, list):  # gymnasium's `rgb_array_list`: the frames since they were last asked for
-                if self.popped is not None:
-                    self.popped += frame
+                if self._popped is not None:
+                    self._popped += frame
                 if not frame:
                     return
                 frame = frame[-1]
@@ -1301,7 +1303,7 @@ class VideoRecorder:
         if isinstance(frame, str) and self._is_text is None:
             self.path, ending = base + ".cast", ".cast"
         _remove(self.path)
-        os.close(_exclusive(self.path))
+        _exclusive(self.path).close()
         encoder: _Encoder = _ENCODERS[ending](self.path, self.frames_per_sec, frame)
         self._encoder = encoder
         self.metadata["encoder_version"] = dict(encoder.version)
@@ -1441,7 +1443,7 @@ def _best_ending(is_text: Optional[bool]) -> str:
 
 def _check_ending(path: str, is_text: Optional[bool]) -> None:
     ending = os.path.splitext(path)[1]
-    if bool(is_text) != (ending == ".cast") or ending not in _ENCODERS:
+    if ending not in _ENCODERS or is_text not in (None, ending == ".cast"):
         raise Error("A recording of {} cannot be called {}: its name has to end in {}.".format(
             "text" if is_text else "pictures", os.path.basename(path), ".cast" if is_text else ".mp4 or .png"))
     if ending == ".mp4" and not _find_ffmpeg():
@@ -1506,7 +1508,7 @@ class _Recording:
         self._ended_clips: List[VideoRecorder] = []       # those whose encoders may not have finished
         self._videos: List[Tuple[str, str]] = []
         self._listed = 0                  # how many of them are in the manifests of earlier batches
-        self._flushed = (-1, 0, "")       # how many episodes and videos the manifest knows of, and its stats.json
+        self._flushed = (-1, 0, "")       # how many episodes and videos the newest manifest knows of, and its path
         self._popped: List[Any] = []      # frames of `rgb_array_list` that the recorder took from the environment
         _owners.add(self)
 
@@ -1645,7 +1647,7 @@ class _Recording:
             self._capture(self._clip)
 
     def _capture(self, clip: VideoRecorder) -> None:
-        clip.popped = self._popped
+        clip._popped = self._popped
         clip.capture_frame()
         length = self.options.video_length
         if not clip.functional or (length and clip.frames >= length):
@@ -1716,14 +1718,14 @@ class _Recording:
         """Write statistics and manifest in gym's format, if there is anything new to write."""
         stats = self.stats
         episodes, videos, newest = self._flushed
-        if (len(stats.timestamps), len(self._videos)) == (episodes, videos):
+        if (len(stats.timestamps), len(self._videos)) == (episodes, videos) and os.path.lexists(newest):
             return
         stats.flush()
         name = os.path.basename(stats.path)
-        if name != newest:
-            self._listed = videos  # A new batch lists the videos that have come since.
         infix = name[len(FILE_PREFIX + ".episode_batch."):-len(".stats.json")]
         manifest = os.path.join(stats.directory, f"{MANIFEST_PREFIX}.{infix}.manifest.json")
+        if manifest != newest:
+            self._listed = videos  # A new batch lists the videos that have come since.
         try:
             _write_json(manifest, {
                 "stats": name,
@@ -1732,7 +1734,7 @@ class _Recording:
             })
         except OSError as problem:
             raise Error(f"The manifest {manifest} cannot be written: {problem.strerror}.") from problem
-        self._flushed = len(stats.timestamps), len(self._videos), name
+        self._flushed = len(stats.timestamps), len(self._videos), manifest
 
     def close(self) -> None:
         """End the recording, and wait until its files are complete. An `Error` leaves it open, to try again."""
@@ -2024,11 +2026,17 @@ class Monitor:
 
     def has_wrapper_attr(self, name: str) -> bool:
         """gymnasium: whether the monitor or an environment inside has an attribute."""
-        return hasattr(self, name)
+        try:
+            self.get_wrapper_attr(name)
+        except AttributeError:
+            return False
+        return True
 
     def get_wrapper_attr(self, name: str) -> Any:
-        """gymnasium: an attribute of the monitor or of an environment inside."""
-        return getattr(self, name)
+        """gymnasium: an attribute of the monitor or of an environment inside, a private one too."""
+        if name in self.__dict__ or hasattr(type(self), name):
+            return getattr(self, name)
+        return getattr(self.env, "get_wrapper_attr", functools.partial(getattr, self.env))(name)
 
     def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
         """gymnasium: set an attribute where it is, of the monitor or of an environment inside."""
@@ -2046,6 +2054,13 @@ class Monitor:
     def __class__(self) -> Any:
         """A monitor of a gymnasium (or gym) environment passes for a wrapper of that library in `isinstance`."""
         return _library_class(self.__dict__.get("env"), wrapper=True) or type(self)
+
+    def __reduce__(self) -> Any:
+        """A copy, and what comes out of a pickle, waits for its own `start`: the recording's files have one owner."""
+        state = dict(self.__dict__, _recording=None)
+        state.pop("step", None)
+        state.pop("reset", None)
+        return object.__new__, (type(self),), state
 
     def __enter__(self) -> "Monitor":
         return self
@@ -2114,7 +2129,7 @@ class _VectorRecording(_Recording):
         reset, self._resetting = self._resetting, []
         if reset:
             self._restart(reset)  # For them this step was a reset, and its reward none.
-        self.stats.steps_before += len(self._types) - len(reset)
+        self.stats._steps_before += len(self._types) - len(reset)
         episode = self._end_episodes(ended, infos) if ended.any() else None
         if 0 in reset:
             self._begin_first_episode()
@@ -2236,7 +2251,7 @@ def _check_methods(env: Any) -> None:
 
 def _library_class(env: Any, wrapper: bool = False) -> Any:
     """The `Env` or `VectorEnv` of gymnasium or gym that an environment is derived from, or its kind of wrapper."""
-    for ancestor in type(env).__mro__:
+    for ancestor in env.__class__.__mro__:  # not of type(env), which of a monitor inside is Monitor
         name, library = ancestor.__name__, ancestor.__module__.split(".")[0]
         if name in ("Env", "VectorEnv") and library in ("gym", "gymnasium"):
             module = sys.modules.get(ancestor.__module__)
@@ -2659,7 +2674,7 @@ def _sort_videos(listed: List[Tuple[str, str]], metadata: List[str]) -> Tuple[Li
     known = {video[1] for video in listed}
     for path in metadata:
         content = {} if path in known else _read_metadata(path)
-        if path in known or content.get("empty"):
+        if path in known or (content.get("empty") and not content.get("broken")):
             continue
         # .json is gym's form of text recordings.
         found = [path[:-len(".meta.json")] + ending for ending in [*_ENCODERS, ".json"]]
@@ -3035,13 +3050,18 @@ def _run_report(dirs: Sequence[str], path: Optional[str] = None, embed: bool = F
     else:
         encoding = getattr(sys.stdout, "encoding", None) or "ascii"
         unicode = "▁█".encode(encoding, "ignore").decode(encoding) == "▁█"
-        text = "\n\n".join(_summary_text(curve, unicode=unicode) for curve in curves)
-        print(text.encode(encoding, "replace").decode(encoding))
+        _print("\n\n".join(_summary_text(curve, unicode=unicode) for curve in curves))
     _write_report(curves, path, embed, _REFRESH_SECONDS if watch else None)
     if not as_json:
-        print("\n%s %s" % ("Watching; Ctrl-C ends it. The page:" if watch else "The page:", path), flush=True)
+        _print("\n%s %s" % ("Watching; Ctrl-C ends it. The page:" if watch else "The page:", path))
     if watch:
         _watch(dirs, path, embed)
+
+
+def _print(text: str) -> None:
+    """Print a text, with a question mark for what the terminal's encoding has no character for."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    print(text.encode(encoding, "replace").decode(encoding), flush=True)
 
 
 def _write_report(curves: List[_Curve], path: str, embed: bool = False,
@@ -3928,7 +3948,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         if options.command is None:
             parser.error("a command is missing: demo, report or clear")
         {"demo": _command_demo, "report": _command_report, "clear": _command_clear}[options.command](options)
-        sys.stdout.flush()
+        print(end="", flush=True)  # unlike sys.stdout.flush(), also where there is no standard output
     except BrokenPipeError:
         # Whoever reads our output has read enough; the interpreter must not try to flush the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -3954,7 +3974,7 @@ def _command_report(options: Any) -> None:
 def _command_clear(options: Any) -> None:
     _list_directory(options.dir)
     for path in detect_monitor_files(options.dir):
-        print(ascii(path)[1:-1] if not path.isprintable() else path)
+        _print(ascii(path)[1:-1] if not path.isprintable() else path)
     clear_monitor_files(options.dir)
 
 

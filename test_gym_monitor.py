@@ -5,6 +5,7 @@ missing, with a reason that says what to install.
 """
 import collections
 import contextlib
+import copy
 import csv
 import fcntl
 import gc
@@ -18,6 +19,7 @@ import logging
 import math
 import multiprocessing
 import os
+import pickle
 import pydoc
 import random
 import re
@@ -238,9 +240,10 @@ def run(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def fresh_warnings():
-    """Warnings that are given once a process are given once a test."""
+def fresh_start():
+    """What is counted in a process is counted in a test: warnings that were given, and monitors."""
     gym_monitor._warned.clear()
+    Monitor._number_of_monitors = 0
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -446,6 +449,24 @@ def test_info_keywords_go_into_the_journal(run):
     assert load_results(run)["episode_lengths"] == [3]
 
 
+def test_a_copy_of_a_monitor_records_nothing_and_leaves_the_recording_alone(run):
+    with Monitor(Walk(), run) as env:
+        play(env)
+        for other in (copy.deepcopy(env), copy.copy(env), pickle.loads(pickle.dumps(env))):
+            assert not other.enabled and other.env.length == 3
+            play(other)
+            del other
+        play(env)
+    assert load_results(run)["episode_lengths"] == [3, 3]
+
+
+def test_a_monitor_in_a_monitor_records_too(tmp_path):
+    with Monitor(Monitor(Walk(), str(tmp_path / "inner")), str(tmp_path / "outer")) as env:
+        play(env, 2)
+    assert load_results(str(tmp_path / "inner"))["episode_rewards"] == [6.0, 6.0]
+    assert load_results(str(tmp_path / "outer"))["episode_rewards"] == [6.0, 6.0]
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Arguments
 # ---------------------------------------------------------------------------------------------------------------------
@@ -551,6 +572,17 @@ def test_write_upon_reset_writes_statistics_and_manifest_as_episodes_end(run):
         env.step(0)
     assert read_json(run, ".stats.json")["episode_lengths"] == [3]
     env.close()
+
+
+def test_a_directory_made_anew_gets_statistics_and_manifest_anew(run, monkeypatch):
+    monkeypatch.setattr(gym_monitor, "_BATCH", 4)
+    env = Monitor(Walk(length=1), run, write_upon_reset=True)
+    play(env, 9)
+    shutil.rmtree(run)
+    os.mkdir(run)
+    env.close()
+    stats = read_json(run, ".stats.json")
+    assert len(stats["timestamps"]) == 9 and read_json(run, ".manifest.json")["stats"] in files(run)
 
 
 def test_without_write_upon_reset_the_json_comes_with_close(run):
@@ -844,6 +876,14 @@ def test_decoded_colours_of_an_mp4_are_right(tmp_path, height, width, channels):
 
 
 @needs_ffmpeg
+def test_the_edges_of_an_odd_size_keep_their_colour(tmp_path):
+    recorder = record(tmp_path / "a.mp4", [frame(33, 51, 3, lambda row, column: RED)] * 2)
+    picture = decode(recorder.path, 0, (52, 34))
+    for row, column in ((32, 0), (0, 50), (32, 50), (33, 51)):
+        assert all(abs(a - b) <= 12 for a, b in zip(picture[row][column], RED)), (row, column)
+
+
+@needs_ffmpeg
 @pytest.mark.parametrize("shape", [(20, 30), (20, 30, 1)])
 def test_grey_frames_make_a_grey_mp4(tmp_path, shape):
     grey = memoryview(bytes([100]) * 600).cast("B", list(shape))
@@ -1062,6 +1102,25 @@ def test_the_video_recorder_works_alone(tmp_path, no_ffmpeg):
     assert recorder.path == str(tmp_path / "film.png") and os.path.getsize(recorder.path) > 50
     with open(recorder.metadata_path) as file:
         assert json.load(file)["mine"] == 1
+
+
+def test_an_object_that_does_not_say_what_it_draws_is_recorded_by_what_it_draws(tmp_path, no_ffmpeg):
+    for draw, ending in ((Picture().render, ".png"), (lambda: "text", ".cast")):
+        env = Stills(())
+        env.metadata, env.render = None, draw if ending == ".cast" else (lambda: frame(4, 4, 3, lambda *at: RED))
+        for options in (dict(base_path=str(tmp_path / "film")), dict(path=str(tmp_path / "film") + ending)):
+            recorder = VideoRecorder(env, **options)
+            recorder.capture_frame()
+            recorder.close()
+            assert not recorder.broken and recorder.path == str(tmp_path / "film") + ending
+
+
+def test_a_video_whose_first_frame_fails_is_counted_as_broken(run):
+    env = Picture()
+    env.render = lambda: 1 / 0
+    with Monitor(env, run) as monitor:
+        play(monitor)
+    assert report(run).summary["broken_videos"] == 1
 
 
 def test_a_video_recorder_without_a_path_finds_one():
@@ -1302,6 +1361,17 @@ def test_report_prints_the_summary(run):
     for word in ("Walk", "episodes", "steps", "return", "mean", "best", "last 100", "videos"):
         assert word in finished.out
     assert all(len(line) <= 80 for line in finished.out.splitlines()[:-1])
+
+
+def test_a_directory_that_the_terminal_cannot_spell_is_reported_and_cleared(tmp_path):
+    directory = str(tmp_path / "caf\u00e9")
+    with Monitor(Walk(), directory) as env:
+        play(env)
+    for name in ("report", "clear"):
+        process = subprocess.Popen([sys.executable, MODULE, name, directory], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, env=dict(os.environ, PYTHONIOENCODING="ascii"))
+        out, err = process.communicate()
+        assert (process.returncode, err) == (0, b"") and b"caf?" in out
 
 
 def test_clear_says_what_it_removes(run):
