@@ -2476,7 +2476,9 @@ def _merge(sources: Sequence[Union[_Run, _Statistics]]) -> Dict[str, Any]:
     starts = [source.timestamps[0] if source.start is None else source.start
               for source in sources if source.timestamps]
     columns = {name: _column(sources, name) for name in _EPISODE_COLUMNS}
-    columns["data_sources"] = [number for number, source in enumerate(sources) for _ in source.timestamps]
+    columns["data_sources"] = []
+    for number, source in enumerate(sources):
+        columns["data_sources"] += [number] * len(source.timestamps)
     order = sorted(range(len(columns["timestamps"])), key=columns["timestamps"].__getitem__)
     pick = operator.itemgetter(*order) if len(order) > 1 else tuple  # which sorts a million entries at the speed of C
     return dict({name: list(pick(column)) for name, column in columns.items()},
@@ -2485,7 +2487,10 @@ def _merge(sources: Sequence[Union[_Run, _Statistics]]) -> Dict[str, Any]:
 
 def _column(sources: Iterable[Union[_Run, _Statistics]], name: str) -> List[Any]:
     """One of the four lists of several sources, one after another."""
-    return list(itertools.chain.from_iterable(getattr(source, name) for source in sources))
+    column: List[Any] = []
+    for source in sources:
+        column += getattr(source, name)
+    return column
 
 
 _MANIFEST_NAME = re.compile(r"openaigym\.manifest\.(.+?)(?:\.batch(\d+))?\.manifest\.json\Z", re.DOTALL)
@@ -2614,8 +2619,9 @@ def _checked(path: str, statistics: _Statistics) -> _Statistics:
 
 def _read_journal_header(path: str, content: bytes) -> Dict[str, Any]:
     """The first line of a journal, or nothing if the process was killed before it was whole."""
-    line, newline, _ = content.partition(b"\n")
-    if not newline and line[:2] in (b"", b"#", b"#{"):
+    end = content.find(b"\n")
+    line = content if end < 0 else content[:end]
+    if end < 0 and line[:2] in (b"", b"#", b"#{"):
         return {}
     try:
         if not line.startswith(b"#"):
