@@ -1501,7 +1501,6 @@ class _Recording:
         self.open = True
         self.inherited = False            # by a forked child
         self._rewards = stats.rewards     # of the episode under way
-        self._old_form = False            # whether a step is four values, as in gym
         self._outside = True              # no episode is being recorded: the one thing that `step` has to look at
         self._broken = False              # ... for an exception left `step`, so that this episode does not count
         self._clip: Optional[VideoRecorder] = None        # the video that is being captured
@@ -1525,11 +1524,8 @@ class _Recording:
             self._break_episode()
             raise
         try:
-            if self._old_form:
-                _, reward, done, _ = result
-            else:
-                _, reward, terminated, truncated, _ = result
-                done = terminated or truncated
+            _, reward, terminated, truncated, _ = result
+            done = terminated or truncated
             self._rewards.append(float(reward))
         except Exception:
             done = self._step_of_another_form(result)
@@ -1545,7 +1541,6 @@ class _Recording:
         except Error:
             self._break_episode()
             raise
-        self._old_form = type(result) is tuple and len(result) == 4
         return done
 
     def _step_outside(self, action: Any) -> Any:
@@ -2278,7 +2273,7 @@ def _gym_version(env: Any) -> str:
 def _reward_and_done(result: Any) -> Tuple[Any, bool]:
     """The reward of a step and whether the episode is over, of a result in any of the forms that there are."""
     try:
-        if callable(getattr(result, "last", None)):  # dm_env's TimeStep
+        if type(result) is not tuple and hasattr(result, "last"):  # dm_env's TimeStep
             return result.reward, bool(result.last())
         if len(result) == 4:
             return result[1], bool(result[2])
