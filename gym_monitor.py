@@ -1683,13 +1683,12 @@ class _Recording:
         self._videos = [video for video in self._videos if video[0] != clip.path]
 
     def _settle(self, wait: bool) -> None:
-        """List the videos whose files have become final; with `wait`, all of them."""
-        for clip in list(self._ended_clips):
-            if clip._settle(wait):
-                self._ended_clips.remove(clip)  # at once: Ctrl-C while the next is waited for must not list it twice
-                if clip.functional and not clip.empty:
-                    assert clip.path is not None and clip.metadata_path is not None
-                    self._videos.append((clip.path, clip.metadata_path))
+        """List the videos whose files have become final, in their order; with `wait`, all of them."""
+        while self._ended_clips and self._ended_clips[0]._settle(wait):
+            clip = self._ended_clips.pop(0)  # at once: Ctrl-C while the next is waited for must not list it twice
+            if clip.functional and not clip.empty:
+                assert clip.path is not None and clip.metadata_path is not None
+                self._videos.append((clip.path, clip.metadata_path))
 
     def videos(self) -> List[Tuple[str, str]]:
         self._settle(wait=True)
