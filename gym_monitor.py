@@ -285,6 +285,29 @@ def _read_json(path: str) -> Dict[str, Any]:
     return content
 
 
+_EPISODES_NAME = re.compile(r"openaigym\.episode_batch\.(\d+\.(.+?))(?:\.batch\d+)?\.(?:monitor\.csv|(stats\.json))\Z",
+                            re.DOTALL)
+
+
+def _count_episodes(dir: str, uid: Optional[str]) -> int:
+    """How many episodes the runs in a directory have completed: those of one uid, where one is given."""
+    rows: Dict[str, int] = {}
+    entries: Dict[str, int] = {}
+    for match in filter(None, map(_EPISODES_NAME.match, os.listdir(dir))):
+        infix, owner, is_json = match.groups()
+        path = os.path.join(dir, match.group())
+        if uid is not None and owner != uid:
+            continue
+        try:
+            if is_json:
+                entries[infix] = entries.get(infix, 0) + len(_read_json(path)["timestamps"])
+            else:
+                rows[infix] = max(0, _read_file(path).count(b"\n") - 2)  # without its two lines of header
+        except (Error, KeyError, TypeError) as problem:  # no reason to keep a training from going on
+            _warn_once("Episodes of a file that cannot be read are not counted: %s", problem)
+    return sum(max(rows.get(infix, 0), entries.get(infix, 0)) for infix in set(rows) | set(entries))
+
+
 def _make_directory(path: str) -> List[str]:
     """Make a directory, its parents too, and list what was made, innermost first; `Error` if that can't be done."""
     made: List[str] = []
@@ -2694,18 +2717,6 @@ def _read_metadata(path: str) -> Dict[str, Any]:
         return _read_json(path) if _is_file(path) else {}
     except Error:
         return {}
-
-
-def _count_episodes(dir: str, uid: Optional[str]) -> int:
-    """How many episodes the runs in a directory have completed: those of one uid, where one is given."""
-    if not any(_MANIFEST_NAME.match(name) or _JOURNAL_NAME.match(name) for name in os.listdir(dir)):
-        return 0
-    try:
-        runs = _read_runs(dir)
-    except Error as problem:  # no reason to keep a training from going on
-        _warn_once("Episodes are numbered from 0 again: %s", problem)
-        return 0
-    return sum(len(run.timestamps) for run in runs if uid is None or run.name.split(".", 1)[-1] == uid)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
