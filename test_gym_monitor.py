@@ -2839,11 +2839,14 @@ def test_ctrl_c_to_the_whole_process_group_completes_the_files(tmp_path, busy):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no timer that interrupts")
-def test_recording_goes_on_after_ctrl_c_in_the_middle_of_a_frame(tmp_path, fake_ffmpeg):
+def test_recording_goes_on_after_ctrl_c_in_the_middle_of_a_frame(tmp_path, fake_ffmpeg, monkeypatch):
     size = 3 * 999 * 999
-    program = fake_ffmpeg(PROBED + f"head -c {size} >>$0.input; sleep 1; cat >>$0.input")
+    program = fake_ffmpeg(
+        PROBED + f"head -c {size} >>$0.input; until [ -e $0.go ]; do sleep 0.1; done; cat >>$0.input")
+    monkeypatch.setattr(gym_monitor, "ENCODER_TIMEOUT", 60.0)
 
     def interrupt(*_):
+        open(str(program) + ".go", "w").close()
         raise KeyboardInterrupt
 
     with Monitor(RandomWalk(3, draw=lambda step: picture(step, 999, 999)), str(tmp_path / "run")) as env:
@@ -3224,19 +3227,21 @@ def test_polling_reader_never_sees_half_a_file(tmp_path):
     child = begin("""
         env = Monitor(RandomWalk(2), sys.argv[1], lambda number: number % 10 == 0, write_upon_reset=True)
         print("started", flush=True)
-        play_random(env, 300)
+        while not os.path.exists(sys.argv[2]):
+            play_random(env)
         env.close()
-    """, tmp_path)
+    """, tmp_path / "run", tmp_path / "enough")
     child.stdout.readline()
-    episodes = [0]
+    episodes, directory = [0], tmp_path / "run"
     while child.poll() is None:
-        for name in files(tmp_path, ".json"):
+        for name in files(directory, ".json"):
             if not name.startswith("openaigym.tmp."):
-                assert isinstance(read_json_file(tmp_path, name), dict)
-        episodes.append(len(load_results(str(tmp_path))["timestamps"]))
+                assert isinstance(read_json_file(directory, name), dict)
+        episodes.append(len(load_results(str(directory))["timestamps"]))
+        if len(set(episodes)) > 20:
+            (tmp_path / "enough").touch()
     assert child.communicate()[1] == ""
-    assert episodes == sorted(episodes) and len(set(episodes)) > 3
-    assert len(load_results(str(tmp_path))["timestamps"]) == 300
+    assert episodes == sorted(episodes) and len(set(episodes)) > 20
 
 
 # ---- 7. ffmpeg ----
@@ -3264,9 +3269,11 @@ FAULTS = {
 
 @needs_proc
 @pytest.mark.parametrize("fault", sorted(FAULTS))
-def test_training_goes_on_with_an_ffmpeg_that(tmp_path, fake_ffmpeg, fault):
+def test_training_goes_on_with_an_ffmpeg_that(tmp_path, fake_ffmpeg, monkeypatch, fault):
     script, last_words = FAULTS[fault]
     program = fake_ffmpeg(script)
+    if "sleep" not in script:
+        monkeypatch.setattr(gym_monitor, "ENCODER_TIMEOUT", 60.0)
     before = children()
     with Monitor(RandomWalk(3, draw=lambda step: picture(step, 600, 600)), str(tmp_path / "run"), every) as env:
         returns = play_random(env, 8)
