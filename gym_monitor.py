@@ -352,7 +352,7 @@ def _close_quietly(close: Callable[[], None]) -> None:
         close()
     except Exception as problem:
         try:
-            logger.warning("%s", problem)
+            _warn_once(str(problem))
         except Exception:  # The interpreter has taken logging apart already.
             pass
 
@@ -519,7 +519,11 @@ class StatsRecorder:
         Raises:
             Error: the reward is no number.
         """
-        self.rewards.append(_as_number(reward))
+        try:
+            self.rewards.append(_as_number(reward))
+        except Error:
+            self.done = True  # without a record: what the return would have been, nobody knows
+            raise
         if done:
             self.save_complete(info)
             if self.autoreset:
@@ -626,6 +630,12 @@ class StatsRecorder:
         else:
             self._journal_state = status.st_size, waiting[max(0, status.st_size - size):]
 
+    def is_taken(self) -> bool:
+        """Whether the directory was cleared under the recorder, and its file names are another one's by now."""
+        journal = self._journal
+        return journal is not None and os.path.lexists(self.journal_path) and not _is_same(
+            os.fstat(journal.fileno()), self.journal_path)
+
     def flush(self) -> None:
         """Write the statistics as JSON, in gym's format.
 
@@ -654,8 +664,11 @@ class StatsRecorder:
             })
             self._saved = newest.stop
         except OSError as problem:
-            raise Error(f"The statistics cannot be written to {self.directory}: {problem.strerror}. Make room or make "
-                        "the directory writable again, then call close() once more.") from problem
+            way_out = "Make room or make the directory writable again, then call close() once more."
+            if self.is_taken():
+                way_out = "The directory was cleared meanwhile, and another monitor has these names: move its files."
+            raise Error(f"The statistics cannot be written to {self.directory}: {problem.strerror}. {way_out}"
+                        ) from problem
 
     def close(self) -> None:
         """Write what is not written yet; may be called again.
@@ -710,14 +723,14 @@ def _picture(frame: Any) -> memoryview:
         view = memoryview(frame.__array__() if hasattr(frame, "__array__") else frame)
     except (TypeError, ValueError, BufferError) as problem:
         raise InvalidFrame(f"A frame has to be an array of pixels, not a {type(frame).__name__}.") from problem
-    if view.format != "B":
+    if view.format.lstrip("@=<>!") != "B":  # a byte has no order, but ctypes says one
         raise InvalidFrame("A frame has to be of type uint8, not {!r}.".format(getattr(frame, "dtype", view.format)))
     shape = tuple(view.shape or ())
     height, width, channels = shape if len(shape) == 3 else (shape + (1,) if len(shape) == 2 else (0, 0, 0))
     if not height or not width or channels not in (1, 3, 4):
         raise InvalidFrame("A frame has to be of shape (height, width), (height, width, 3) or (height, width, 4), "
                            f"not {shape}.")
-    if not view.c_contiguous:
+    if not view.c_contiguous or view.format != "B":
         view = memoryview(view.tobytes())
     return view.cast("B").cast("B", [height, width, channels])
 
@@ -1325,7 +1338,7 @@ class VideoRecorder:
         """Create the file, and start the encoder that its name asks for."""
         assert self.path is not None
         base, ending = os.path.splitext(self.path)
-        if isinstance(frame, str) and self._is_text is None:
+        if self._is_text is None and (isinstance(frame, str) or hasattr(frame, "getvalue")):
             self.path, ending = base + ".cast", ".cast"
         _remove(self.path)
         _exclusive(self.path).close()
@@ -1442,17 +1455,24 @@ def _renderer(env: Any) -> Optional[Tuple[Callable[[], Any], Optional[bool]]]:
         mode = str(env.render_mode).replace("_list", "")
         return (render, mode == "ansi") if mode in ("rgb_array", "ansi") else None
     modes = metadata.get("render_modes") if old_modes is None else old_modes
-    if modes is None:  # An object that says nothing about modes: what it takes as arguments tells.
-        import inspect
-        try:
-            inspect.signature(render).bind(mode="rgb_array")
-        except (TypeError, ValueError):
-            return render, None
-        modes = ["rgb_array"]
     for mode in ("rgb_array", "ansi"):
-        if mode in modes:
+        if modes is None or mode in modes:
+            if not _takes_mode(render, otherwise=modes is not None):
+                return render, None
             return functools.partial(render, mode=mode), mode == "ansi"
     return None
+
+
+def _takes_mode(render: Callable[..., Any], otherwise: bool) -> bool:
+    """Whether `render` has a parameter `mode`; `otherwise`, where it does not tell, as compiled code may not."""
+    import inspect
+    try:
+        inspect.signature(render).bind(mode="rgb_array")
+    except TypeError:
+        return False
+    except ValueError:
+        return otherwise
+    return True
 
 
 def _why_no_frames(env: Any) -> str:
@@ -1525,6 +1545,7 @@ class _Recording:
         self.inherited = False            # by a forked child
         self._rewards = stats.rewards     # of the episode under way
         self._outside = True              # no episode is being recorded: the one thing that `step` has to look at
+        self._summary: Optional[Dict[str, Any]] = None    # what `info["episode"]` said last
         self._broken = False              # ... for an exception left `step`, so that this episode does not count
         self._clip: Optional[VideoRecorder] = None        # the video that is being captured
         self._capturing = options.step_trigger is not None  # whether `step` has to think of videos
@@ -1599,8 +1620,10 @@ class _Recording:
         """Count the episode as completed: the statistics come first, pictures may take their time."""
         self._outside = True
         summary = self.stats.save_complete(info)
-        if self.options.stats_key is not None and isinstance(info, dict):
-            info.setdefault(self.options.stats_key, summary)
+        key = self.options.stats_key
+        if key is not None and isinstance(info, dict) and (key not in info or info[key] is self._summary):
+            info[key] = summary  # ... in place of the last one, where the environment has one `info` for all its steps
+        self._summary = summary
         return summary
 
     def reset(self, **kwargs: Any) -> Any:
@@ -1647,6 +1670,8 @@ class _Recording:
 
     def _begin_clip(self, name: str, metadata: Dict[str, Any]) -> None:
         self._end_clip()
+        if self.stats.is_taken():
+            return  # `close` will be an error; it is no reason to write over another monitor's videos.
         path = os.path.join(self.stats.directory, f"{FILE_PREFIX}.video.{self.infix}.{name}")
         try:
             clip = VideoRecorder(self.env, base_path=path, metadata=metadata, fps=self.options.fps)
@@ -1941,15 +1966,19 @@ class Monitor:
         renderer = self.env if self._recording is None else self._recording
         return renderer.render(*args, **kwargs)
 
-    def close(self) -> None:
+    def close(self) -> Any:
         """End the recording, wait until its files are complete, and close the environment. May be called again.
 
         A video under way ends here and stays; an episode under way is not counted.
+
+        Returns:
+            What the environment's `close` returned, the first time.
 
         Raises:
             Error: statistics are missing from the directory (a full disk, or it was removed). Another call tries
                 again.
         """
+        result = None
         try:
             if self._recording is not None:
                 self._recording.close()
@@ -1957,7 +1986,8 @@ class Monitor:
             close = getattr(self.env, "close", None)
             if callable(close) and not self._env_closed:
                 self._env_closed = True
-                close()
+                result = close()
+        return result
 
     # What there is to read
 
@@ -2104,7 +2134,7 @@ class _VectorRecording(_Recording):
         self._start_time = 0.0
         self._steps = 0                 # since the start; one is a step of each sub-environment
         self._resetting: List[int] = []  # the sub-environments that the next step will only reset
-        self._first_episodes = 0        # episodes that the first sub-environment has begun
+        self._first_episodes = self.stats.first_episode_id  # ... and those that the first sub-environment has begun
         mode = _env_metadata(self.env).get("autoreset_mode")
         # Whether the step that ends an episode returns the first observation of the next one.
         self._same_step = "same" in str(getattr(mode, "value", mode)).lower()

@@ -397,6 +397,12 @@ def test_close_is_idempotent_and_closes_the_environment_once(run):
     assert monitor.get_episode_rewards() == [6.0]
 
 
+def test_close_returns_what_the_environments_does(run):
+    env = Walk()
+    env.close = lambda: "closed"
+    assert Monitor(env, run).close() == "closed"
+
+
 def test_attributes_are_the_environments_own(run):
     env = Walk()
     env.action_space, env.answer = "space", 42
@@ -432,6 +438,18 @@ def test_an_info_episode_that_is_there_is_left_alone(run):
     with Monitor(Walk(length=1, info={"episode": "mine"}), run) as env:
         env.reset()
         assert env.step(0)[-1] == {"episode": "mine"}
+
+
+def test_info_episode_is_of_each_episode_where_the_environment_has_one_info_for_all(run):
+    class Frugal(Walk):
+        def step(self, action):
+            return super().step(action)[:-1] + (self.info,)
+
+    with Monitor(Frugal(), run) as env:
+        for length in (2, 3):
+            env.env.length = length
+            play(env)
+            assert env.info["episode"]["l"] == length
 
 
 def test_stats_key_none_leaves_info_alone_and_another_key_is_used(tmp_path):
@@ -628,6 +646,11 @@ def test_the_stats_recorder_works_alone(tmp_path):
         recorder.before_reset()
     with pytest.raises(Error):
         recorder.type = "x"
+    with pytest.raises(Error, match="number"):
+        recorder.after_step(0, "what", False, {})
+    with pytest.raises(ResetNeeded):
+        recorder.before_step(0)
+    recorder.before_reset()
     recorder.close()
     assert (recorder.episode_lengths, recorder.episode_rewards, recorder.episode_types) == ([3], [6.0], ["t"])
     assert recorder.total_steps == 4
@@ -1050,6 +1073,26 @@ def test_the_old_form_of_render_is_asked_for_a_picture(run, no_ffmpeg):
     assert len(png_frames(path)[1]) == 4
 
 
+@pytest.mark.parametrize("modes", ["render_modes", "render.modes"])
+def test_modes_may_be_declared_where_render_takes_none(run, no_ffmpeg, modes):
+    class Plain(Picture):
+        metadata = {modes: ["human", "rgb_array"]}
+        render_mode = property()  # there is none
+
+    with Monitor(Plain(), run) as env:
+        play(env)
+        (path, _), = env.videos
+    assert len(png_frames(path)[1]) == 4
+
+
+def test_bytes_that_say_an_order_are_bytes(tmp_path):
+    import ctypes
+    pixels = (ctypes.c_ubyte * 3 * 4 * 5).from_buffer_copy(bytes(range(60)))  # its format is "<B"
+    record(tmp_path / "film.png", [pixels])
+    size, [(shown, _)] = png_frames(tmp_path / "film.png")
+    assert (size, shown) == ((4, 5, 3), bytes(range(60)))
+
+
 def test_a_list_of_frames_gives_its_last(run, no_ffmpeg):
     class Listed(Picture):
         render_mode = "rgb_array_list"
@@ -1105,7 +1148,7 @@ def test_the_video_recorder_works_alone(tmp_path, no_ffmpeg):
 
 
 def test_an_object_that_does_not_say_what_it_draws_is_recorded_by_what_it_draws(tmp_path, no_ffmpeg):
-    for draw, ending in ((Picture().render, ".png"), (lambda: "text", ".cast")):
+    for draw, ending in ((Picture().render, ".png"), (lambda: "text", ".cast"), (lambda: io.StringIO("text"), ".cast")):
         env = Stills(())
         env.metadata, env.render = None, draw if ending == ".cast" else (lambda: frame(4, 4, 3, lambda *at: RED))
         for options in (dict(base_path=str(tmp_path / "film")), dict(path=str(tmp_path / "film") + ending)):
@@ -2280,6 +2323,15 @@ def test_the_video_of_a_fleet_shows_its_first_sub_environment(run, numpy, Fleet,
         assert shades(path, 32 * 32) == pytest.approx(frames, abs=2)
 
 
+def test_a_fleet_that_is_resumed_goes_on_with_the_numbers_of_its_videos(run, numpy, Fleet, no_ffmpeg):
+    asked = []
+    for first in (0, 4):
+        with VectorMonitor(Fleet(numpy.array, True), run, lambda episode: asked.append(episode), resume=True) as envs:
+            assert envs.episode_id == first
+            vector_rollout(envs, 5, actions=[0, 0, 0])
+    assert asked == [0, 1, 2, 4, 5, 6]
+
+
 @pytest.mark.parametrize("same_step", [False, True])
 def test_keep_video_is_asked_about_the_first_sub_environments_episodes(run, numpy, Fleet, same_step):
     asked = []
@@ -2960,21 +3012,19 @@ def test_same_uid_in_another_process_later_goes_on(tmp_path):
 
 
 def test_run_whose_name_was_cleared_and_taken_leaves_the_new_one_alone(tmp_path, monkeypatch, no_ffmpeg):
-    old = Monitor(RandomWalk(3, 1), str(tmp_path), False, uid="agent")
-    play_random(old, 2)
+    old = Monitor(RandomWalk(3, 1), str(tmp_path), every, uid="agent")
+    play_random(old)
     number = int(old.file_infix.split(".")[0])
     monkeypatch.setattr(Monitor, "_number_of_monitors", number)  # as in another process
-    with Monitor(RandomWalk(3, 2), str(tmp_path), False, uid="agent", force=True) as new:
+    with Monitor(RandomWalk(4, 2), str(tmp_path), every, uid="agent", force=True) as new:
         play_random(new, 3)
-    with contextlib.suppress(Error):
-        play_random(old, 2)
+    play_random(old, 3)
+    with pytest.raises(Error, match="another monitor has these names"):
         old.close()
     results = load_results(str(tmp_path))
-    rewards = {0: [], 1: []}
-    for source, reward in zip(results["data_sources"], results["episode_rewards"]):
-        rewards[source].append(reward)
-    assert play_random(RandomWalk(3, 2), 3) in rewards.values()
-    assert not rewards[1] or play_random(RandomWalk(3, 1), 4) in rewards.values()
+    assert results["videos"] == new.videos
+    assert [len(png_frames(recording)[1]) for recording, _ in new.videos] == [5, 5, 5]
+    assert results["episode_rewards"] == play_random(RandomWalk(4, 2), 3)
 
 
 def test_statistics_used_after_close_go_into_no_file_of_others(tmp_path):
