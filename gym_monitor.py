@@ -2563,7 +2563,8 @@ def _read_runs(dir: str) -> List[_Run]:
                       metadata.get(infix, []))
             for infix in sorted(set(manifests) | set(journals))]
     if not runs:
-        runs = [_read_foreign_journal(os.path.join(dir, name)) for name in names if name.endswith("monitor.csv")]
+        # of Stable-Baselines3 or of OpenAI Baselines, which know of no videos
+        runs = [_read_run(name, [], os.path.join(dir, name), []) for name in names if name.endswith("monitor.csv")]
     if not runs:
         raise Error(f"The directory {dir} holds no run: there is neither a manifest nor a journal in it.")
     return runs
@@ -2592,7 +2593,7 @@ def _read_run(infix: str, manifests: List[str], journal: Optional[str], metadata
         content = _read_file(journal)
         journal_header = _read_journal_header(journal, content)
         header.update(journal_header)
-        if content.count(b"\n") - 2 > len(statistics.timestamps):
+        if not manifests or content.count(b"\n") - 2 > len(statistics.timestamps):
             statistics = _read_journal(journal, content, journal_header, statistics.start)
     videos, broken = _sort_videos(videos, metadata)
     first = header.get("first_episode_id", 0)
@@ -2707,15 +2708,6 @@ def _read_journal(path: str, content: bytes, header: Dict[str, Any], start: Opti
         raise Error(f"{path} is not a journal: line {number} is no row of it: {problem}.") from problem
     return _checked(path, _Statistics(header["t_start"] if start is None else start,
                                       timestamps, lengths, rewards, types))
-
-
-def _read_foreign_journal(path: str) -> _Run:
-    """A monitor.csv of Stable-Baselines3 or of OpenAI Baselines, which knows of no videos."""
-    content = _read_file(path)
-    header = _read_journal_header(path, content)
-    statistics = _read_journal(path, content, header, None)
-    return _Run(os.path.basename(path), str(header.get("env_id")), str(header.get("gym_version", "none")),
-                header.get("t_start", 0.0), 0, [], *statistics[1:], [], [])
 
 
 def _sort_videos(listed: List[Tuple[str, str]], metadata: List[str]) -> Tuple[List[Tuple[str, str]], List[str]]:
