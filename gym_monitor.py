@@ -2464,7 +2464,7 @@ def load_results(dir: _PathLike) -> Dict[str, Any]:
             not what it should be.
     """
     runs = _read_runs(os.fspath(dir))
-    results = _merge(runs)
+    results, _ = _merge(runs)
     known = [run for run in runs if run.env_id]
     results["env_info"] = collapse_env_infos(
         [{"env_id": run.env_id, "gym_version": run.gym_version} for run in known or runs], dir)
@@ -2486,7 +2486,7 @@ def merge_stats_files(paths: Iterable[str]) -> Tuple[Any, ...]:
     Raises:
         Error: a file is not what it should be.
     """
-    merged = _merge([_read_statistics(path) for path in paths])
+    merged, _ = _merge([_read_statistics(path) for path in paths])
     return tuple(merged[key] for key in ("data_sources", "initial_reset_timestamps", "timestamps", "episode_lengths",
                                          "episode_rewards", "episode_types", "initial_reset_timestamp"))
 
@@ -2518,8 +2518,8 @@ def load_env_info_from_manifests(manifests: Iterable[str], dir: _PathLike) -> Di
     return collapse_env_infos([_read_manifest(path)[2] for path in manifests], dir)
 
 
-def _merge(sources: Sequence[Union[_Run, _Statistics]]) -> Dict[str, Any]:
-    """The episodes of several sources, sorted by the time of their end."""
+def _merge(sources: Sequence[Union[_Run, _Statistics]]) -> Tuple[Dict[str, Any], List[int]]:
+    """The episodes of several sources, sorted by the time of their end, and the place of each before it was sorted."""
     starts = [source.timestamps[0] if source.start is None else source.start
               for source in sources if source.timestamps]
     columns = {name: _column(sources, name) for name in _EPISODE_COLUMNS}
@@ -2528,8 +2528,8 @@ def _merge(sources: Sequence[Union[_Run, _Statistics]]) -> Dict[str, Any]:
         columns["data_sources"] += [number] * len(source.timestamps)
     order = sorted(range(len(columns["timestamps"])), key=columns["timestamps"].__getitem__)
     pick = operator.itemgetter(*order) if len(order) > 1 else tuple  # which sorts a million entries at the speed of C
-    return dict({name: list(pick(column)) for name, column in columns.items()},
-                initial_reset_timestamps=starts, initial_reset_timestamp=min(starts) if starts else 0)
+    merged = {name: list(pick(column)) for name, column in columns.items()}
+    return dict(merged, initial_reset_timestamps=starts, initial_reset_timestamp=min(starts) if starts else 0), order
 
 
 def _column(sources: Iterable[Union[_Run, _Statistics]], name: str) -> List[Any]:
@@ -2779,17 +2779,11 @@ def _read_curve(directory: str) -> _Curve:
 
 
 def _merge_runs(directory: str, runs: List[_Run]) -> _Curve:
-    ends = [end for run in runs for end in run.timestamps]
-    order = sorted(range(len(ends)), key=ends.__getitem__)
-
-    def in_order(columns: Iterable[List[Any]]) -> List[Any]:
-        joined = [value for column in columns for value in column]
-        return [joined[index] for index in order]
-
-    lengths = in_order(run.episode_lengths for run in runs)
-    return _Curve(directory, runs, in_order(run.episode_rewards for run in runs), lengths,
-                  in_order(run.episode_types for run in runs), list(itertools.accumulate(lengths)),
-                  _running_time(runs, in_order(run.timestamps for run in runs)), _recordings(runs, order))
+    merged, order = _merge(runs)
+    lengths = merged["episode_lengths"]
+    return _Curve(directory, runs, merged["episode_rewards"], lengths, merged["episode_types"],
+                  list(itertools.accumulate(lengths)), _running_time(runs, merged["timestamps"]),
+                  _list_videos(runs, order))
 
 
 def _running_time(runs: List[_Run], ends: List[float]) -> List[float]:
@@ -2806,27 +2800,23 @@ def _running_time(runs: List[_Run], ends: List[float]) -> List[float]:
     return [max(0.0, end - began - paused[bisect.bisect_right(resumes, end)]) for end in ends]
 
 
-def _recordings(runs: List[_Run], order: List[int]) -> List[_ListedVideo]:
-    found = []                  # (file, its metadata's path and contents, place of its episode run after run)
+def _list_videos(runs: List[_Run], order: List[int]) -> List[_ListedVideo]:
+    """The videos of all runs; `order`: which episode, counted run after run, is where on the curve."""
+    positions = sorted(range(len(order)), key=order.__getitem__)  # on the curve, of each of those places
+    listed = []
     offset = 0
     for run in runs:
         for path, metadata_path in run.videos + [("", path) for path in run.broken]:
             metadata = _read_metadata(metadata_path)
             number = metadata.get("episode_id")
             index = number - run.first_episode_id if isinstance(number, int) else -1
-            place = offset + index if 0 <= index < len(run.timestamps) else None
-            found.append((path, metadata_path, metadata, place))
+            position = positions[offset + index] if 0 <= index < len(run.timestamps) else None
+            listed.append(_list_video(path, metadata_path, metadata, position))
         offset += len(run.timestamps)
-    wanted = {place for _, _, _, place in found}
-    positions = {place: position for position, place in enumerate(order) if place in wanted}
-    recordings = [_recording(path, metadata_path, metadata, None if place is None else positions[place])
-                  for path, metadata_path, metadata, place in found]
-    last = len(order)
-    return sorted(recordings, key=lambda one: (last if one.position is None else one.position, one.name))
+    return sorted(listed, key=lambda one: (len(order) if one.position is None else one.position, one.name))
 
 
-def _recording(path: str, metadata_path: str, metadata: Dict[str, Any],
-               position: Optional[int]) -> _ListedVideo:
+def _list_video(path: str, metadata_path: str, metadata: Dict[str, Any], position: Optional[int]) -> _ListedVideo:
     name = os.path.basename(path or metadata_path)
     number, step, trouble = metadata.get("episode_id"), metadata.get("step"), ""
     title = name
