@@ -1545,7 +1545,7 @@ class _Recording:
         self.inherited = False            # by a forked child
         self._rewards = stats.rewards     # of the episode under way
         self._outside = True              # no episode is being recorded: the one thing that `step` has to look at
-        self._summary: Optional[Dict[str, Any]] = None    # what `info["episode"]` said last
+        self._summary: Dict[str, Any] = {}                # what `info["episode"]` said last
         self._broken = False              # ... for an exception left `step`, so that this episode does not count
         self._clip: Optional[VideoRecorder] = None        # the video that is being captured
         self._capturing = options.step_trigger is not None  # whether `step` has to think of videos
@@ -1568,24 +1568,24 @@ class _Recording:
             self._break_episode()
             raise
         try:
-            _, reward, terminated, truncated, _ = result
+            _, reward, terminated, truncated, info = result
             done = terminated or truncated
             self._rewards.append(float(reward))
         except Exception:
-            done = self._step_of_another_form(result)
+            done, info = self._step_of_another_form(result)
         if done or self._capturing:
-            self._after_step(result, done)
+            self._after_step(done, info)
         return result
 
-    def _step_of_another_form(self, result: Any) -> bool:
-        """Record the reward of a step that isn't as expected, of any form that there is; return whether it is done."""
+    def _step_of_another_form(self, result: Any) -> Tuple[bool, Any]:
+        """Record the reward of a step that isn't as expected, of any form that there is; return `done` and `info`."""
         try:
-            reward, done = _reward_and_done(result)
+            reward, done, info = _reward_done_info(result)
             self._rewards.append(_as_number(reward))
         except Error:
             self._break_episode()
             raise
-        return done
+        return done, info
 
     def _step_outside(self, action: Any) -> Any:
         """A step when no episode is being recorded: an error while we record, else the environment's own business."""
@@ -1593,7 +1593,7 @@ class _Recording:
             self.stats.before_step(action)
         self._tell_inherited()
         result = self.env.step(action)
-        if self._broken and self.stats.autoreset and _reward_and_done(result)[1]:
+        if self._broken and self.stats.autoreset and _reward_done_info(result)[1]:
             self._drop_episode()
             self._begin_episode()
         return result
@@ -1602,29 +1602,22 @@ class _Recording:
         """After an exception nobody knows what the episode has been: what follows, up to a reset, is not recorded."""
         self._outside = self._broken = True
 
-    def _after_step(self, result: Any, done: bool) -> None:
+    def _after_step(self, done: bool, info: Any) -> None:
         number = self.episode_id
         if done:
-            info = _info_of(result)
-            summary = self._record_episode(info)
+            self._outside = True
+            last, self._summary = self._summary, self.stats.save_complete(info)  # first: pictures may take their time
+            key = self.options.stats_key
+            if key is not None and isinstance(info, dict) and (key not in info or info[key] is last):
+                info[key] = self._summary  # in place of the last one where the environment has one `info` for all
         if self._capturing and not (done and self.stats.autoreset):  # else it shows the next episode already
             self._film(self.stats.total_steps - 1, number)
         if done:
             if self._episode_clips or self._clip is not None:
-                self._end_episode_clips(Episode(number, summary["r"], summary["l"], info))
+                self._end_episode_clips(Episode(number, self._summary["r"], self._summary["l"], info))
             if self.stats.autoreset:
                 self._begin_episode()
             self.flush_upon_reset()
-
-    def _record_episode(self, info: Any) -> Dict[str, Any]:
-        """Count the episode as completed: the statistics come first, pictures may take their time."""
-        self._outside = True
-        summary = self.stats.save_complete(info)
-        key = self.options.stats_key
-        if key is not None and isinstance(info, dict) and (key not in info or info[key] is self._summary):
-            info[key] = summary  # ... in place of the last one, where the environment has one `info` for all its steps
-        self._summary = summary
-        return summary
 
     def reset(self, **kwargs: Any) -> Any:
         if not self.open:
@@ -2322,24 +2315,19 @@ def _gym_version(env: Any) -> str:
     return str(getattr(library, "__version__", "none"))
 
 
-def _reward_and_done(result: Any) -> Tuple[Any, bool]:
-    """The reward of a step and whether the episode is over, of a result in any of the forms that there are."""
+def _reward_done_info(result: Any) -> Tuple[Any, bool, Any]:
+    """The reward of a step, whether the episode is over, and the info, of a result in any of the forms there are."""
     try:
-        if type(result) is not tuple and hasattr(result, "last"):  # dm_env's TimeStep
-            return result.reward, bool(result.last())
+        if type(result) is not tuple and hasattr(result, "last"):  # dm_env's TimeStep, which has no info
+            return result.reward, bool(result.last()), None
         if len(result) == 4:
-            return result[1], bool(result[2])
+            return result[1], bool(result[2]), result[3]
         if len(result) == 5:
-            return result[1], bool(result[2] or result[3])
+            return result[1], bool(result[2] or result[3]), result[4]
     except Exception:  # torch has a RuntimeError for the truth of two elements
         pass
     raise Error("step() has to answer (observation, reward, done, info) or (observation, reward, terminated, "
                 f"truncated, info), not {repr(result):.200}.")
-
-
-def _info_of(result: Any) -> Any:
-    """The `info` of a step; dm_env's TimeStep has none (its last entry is the observation)."""
-    return result[-1] if type(result) is tuple or not hasattr(result, "last") else None
 
 
 def _check_options(options: _Options) -> _Options:
