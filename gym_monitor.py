@@ -171,10 +171,8 @@ def clear_monitor_files(dir: _PathLike) -> None:
         dir: path of the directory.
     """
     for path in detect_monitor_files(dir):
-        try:
+        with contextlib.suppress(FileNotFoundError):  # a run that still goes on has many a file for a moment only
             os.unlink(path)
-        except FileNotFoundError:  # a run that still goes on has many a file for a moment only
-            pass
 
 
 def _is_directory(path: str) -> bool:
@@ -218,10 +216,8 @@ def _write_all(file: io.FileIO, content: bytes) -> None:
 def _remove(path: Optional[str]) -> None:
     """Remove a file that may not be there; what can't be removed is left."""
     if path:
-        try:
+        with contextlib.suppress(OSError):
             os.unlink(path)
-        except OSError:
-            pass
 
 
 def _write_atomically(path: str, content: bytes) -> None:
@@ -325,11 +321,9 @@ def _make_directory(path: str) -> List[str]:
 
 def _remove_directories(paths: List[str]) -> None:
     """Take back the directories that `_make_directory` made, those that are still empty."""
-    for path in paths:
-        try:
+    with contextlib.suppress(OSError):
+        for path in paths:
             os.rmdir(path)
-        except OSError:
-            return
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -1078,23 +1072,19 @@ class _Process:
     def stop(self) -> str:
         """Kill the process and its children if they still run, and return what it said."""
         if self.process.poll() is None:
-            try:
+            with contextlib.suppress(OSError):
                 if hasattr(os, "killpg"):
                     os.killpg(self.process.pid, 9)
                 else:
                     self.process.kill()
-            except OSError:
-                pass
             self.process.wait()
         return self.close()
 
     def close(self) -> str:
         """Close our ends of its pipes, and return what it said (the end of it)."""
         if self.process.stdin:
-            try:
+            with contextlib.suppress(OSError):
                 self.process.stdin.close()
-            except OSError:
-                pass
         try:
             size = self._words.seek(0, os.SEEK_END)
             self._words.seek(max(0, size - 20000))
@@ -1432,11 +1422,9 @@ def _frame_rate(env: Any, fps: Optional[float]) -> float:
     """Frames per second: as asked for, else as the environment says, else 30."""
     metadata = _env_metadata(env)
     for rate in (fps, metadata.get("render_fps"), metadata.get("video.frames_per_second")):
-        try:
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
             if rate is not None and 0 < float(rate) < math.inf:
                 return float(rate)
-        except (TypeError, ValueError, OverflowError):
-            pass
     return 30.0
 
 
