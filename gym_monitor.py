@@ -3049,20 +3049,20 @@ def _run_report(dirs: Sequence[str], path: Optional[str] = None, embed: bool = F
     if as_json:
         print(json.dumps([_summarize(curve) for curve in curves], indent=2, allow_nan=False))
     else:
-        encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-        unicode = "▁█".encode(encoding, "ignore").decode(encoding) == "▁█"
-        _print("\n\n".join(_summary_text(curve, unicode=unicode) for curve in curves))
+        unicode = _printable("▁█") == "▁█"
+        print(_printable("\n\n".join(_summary_text(curve, unicode=unicode) for curve in curves)), flush=True)
     _write_report(curves, path, embed, _REFRESH_SECONDS if watch else None)
     if not as_json:
-        _print("\n%s %s" % ("Watching; Ctrl-C ends it. The page:" if watch else "The page:", path))
+        note = "Watching; Ctrl-C ends it. " if watch else ""
+        print(_printable(f"\n{note}The page: {path}"), flush=True)
     if watch:
         _watch(dirs, path, embed)
 
 
-def _print(text: str) -> None:
-    """Print a text, with a question mark for what the terminal's encoding has no character for."""
+def _printable(text: str) -> str:
+    """A text with a question mark for what the terminal's encoding has no character for."""
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-    print(text.encode(encoding, "replace").decode(encoding), flush=True)
+    return text.encode(encoding, "replace").decode(encoding)
 
 
 def _write_report(curves: List[_Curve], path: str, embed: bool = False,
@@ -3975,7 +3975,7 @@ def _command_report(options: Any) -> None:
 def _command_clear(options: Any) -> None:
     _list_directory(options.dir)
     for path in detect_monitor_files(options.dir):
-        _print(ascii(path)[1:-1] if not path.isprintable() else path)
+        print(_printable(path if path.isprintable() else ascii(path)[1:-1]), flush=True)
     clear_monitor_files(options.dir)
 
 
