@@ -1279,10 +1279,10 @@ class VideoRecorder:
                 _warn_once("No video of %s: %s", env, _why_no_frames(env))
             return
         self._render, self._is_text = renderer
-        if base_path is None and path is None:
-            base_path = os.path.join(tempfile.mkdtemp(prefix=FILE_PREFIX + "."), "video")
         if path is None:
-            path = f"{base_path}{_best_ending(self._is_text)}"
+            if base_path is None:
+                base_path = os.path.join(tempfile.mkdtemp(prefix=FILE_PREFIX + "."), "video")
+            path = os.fspath(base_path) + (".cast" if self._is_text else ".mp4" if _find_ffmpeg() else ".png")
         _check_ending(os.fspath(path), self._is_text)
         self.path = os.path.abspath(path)
         self.metadata_path = os.path.splitext(self.path)[0] + ".meta.json"
@@ -1468,10 +1468,6 @@ def _why_no_frames(env: Any) -> str:
     if getattr(env, "render_mode", "") is None:
         return "make it with render_mode='rgb_array', or pass video_callable=False."
     return "it renders neither 'rgb_array' nor 'ansi'; pass video_callable=False to say that it need not."
-
-
-def _best_ending(is_text: Optional[bool]) -> str:
-    return ".cast" if is_text else ".mp4" if _find_ffmpeg() else ".png"
 
 
 def _check_ending(path: str, is_text: Optional[bool]) -> None:
