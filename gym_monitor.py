@@ -559,14 +559,17 @@ class StatsRecorder:
         """Record an episode that ends now; `start` is when it began, by `time.perf_counter`."""
         now = time.perf_counter()
         timestamp = self.t_start + (now - self._clock_start)
+        if len(self.episode_lengths) > len(self.timestamps):  # Ctrl-C has cut a call short
+            for column in (self.episode_lengths, self.episode_rewards, self.episode_types, self._keyword_cells):
+                del column[len(self.timestamps):]
         self.episode_lengths.append(length)
         self.episode_rewards.append(reward)
         self.episode_types.append(type)
-        self.timestamps.append(timestamp)
         cells = ""
         if self.info_keywords:
             cells = self._cells(info)
             self._keyword_cells.append(cells)
+        self.timestamps.append(timestamp)
         problem = self._write_rows(self._row(reward, length, timestamp, type, cells), now)
         if problem is not None:
             _warn_once(f"The journal {self.journal_path} cannot be written ({problem}): its rows wait in memory.")
