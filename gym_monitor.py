@@ -788,7 +788,7 @@ class _Encoder:
 
     def finished(self, wait: bool) -> bool:
         """Whether the file is complete; with `wait`, wait for that. An `Error` or `OSError` if it never will be."""
-        return True
+        raise NotImplementedError
 
     def let_go(self) -> None:
         """Close what is open, and leave the file as it is."""
@@ -2711,7 +2711,7 @@ def _sort_videos(listed: List[Tuple[str, str]], metadata: List[str]) -> Tuple[Li
 def _read_metadata(path: str) -> Dict[str, Any]:
     """The metadata of a recording; empty where they can't be read, for a picture is not worth an error."""
     try:
-        return _read_json(path) if _is_file(path) else {}
+        return _read_json(path)
     except Error:
         return {}
 
@@ -2721,8 +2721,7 @@ def _read_metadata(path: str) -> Dict[str, Any]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 _REFRESH_SECONDS = 5            # --watch: how often the page is written and the open page looks again
-_POINTS = 4800                  # as many episodes are drawn one by one; a longer curve is reduced to
-_COLUMNS = _POINTS // 8         # the extremes in each of so many columns, about a screen's pixels
+_COLUMNS = 600                  # about a screen's pixels; of more than eight episodes for each, only extremes are drawn
 _CAST_BYTES = 200 * 1000        # as much of a text recording goes into the page
 _OPEN_VIDEOS = 24               # of more, the earlier ones are folded away
 _MEDIA_TYPES = {".mp4": "video/mp4", ".webm": "video/webm", ".png": "image/png", ".gif": "image/gif"}
@@ -2834,6 +2833,10 @@ def _mean(values: Sequence[float]) -> Optional[float]:
         return math.fsum(value / len(values) for value in values)
 
 
+def _drawable(value: float) -> bool:
+    return abs(value) < 1e300       # neither NaN nor infinite, nor so large that a sum of some overflows
+
+
 def _number(value: Optional[float]) -> str:
     """As a person would round it: 4 significant digits, thousands whole and grouped."""
     if value is None or not math.isfinite(value):
@@ -2919,10 +2922,6 @@ def _sparkline(values: List[float], width: int, unicode: bool) -> str:
 
 # On the page
 
-def _drawable(value: float) -> bool:
-    return abs(value) < 1e300       # neither NaN nor infinite, nor so large that a sum of some overflows
-
-
 def _plain(value: float) -> Optional[float]:
     """For the page: six digits are more than a screen can show; None where there is nothing to draw."""
     if not _drawable(value):
@@ -2934,7 +2933,7 @@ def _plain(value: float) -> Optional[float]:
 def _thinned(curve: _Curve, kind: str, columns: int) -> List[int]:
     """Which episodes of a type to draw: all of a few; of many, the extremes in each column of each axis."""
     episodes = [index for index, one in enumerate(curve.types) if one == kind]
-    if len(episodes) <= columns * _POINTS // _COLUMNS:
+    if len(episodes) <= 8 * columns:
         return episodes
     keep = {one.position for one in curve.recordings if one.position is not None
             and curve.types[one.position] == kind} | {episodes[0], episodes[-1]}
@@ -3076,7 +3075,7 @@ def _write_report(curves: List[_Curve], path: str, embed: bool = False,
                     % (path, error.strerror or error)) from error
 
 
-def _watch(dirs: Sequence[str], path: str, embed: bool = False) -> None:
+def _watch(dirs: Sequence[str], path: str, embed: bool) -> None:
     """Write the page again whenever a directory has changed, until Ctrl-C."""
     seen = None
     try:
@@ -3126,7 +3125,7 @@ def _embedded(path: str) -> str:
     import base64
     with open(path, "rb") as file:
         contents = base64.b64encode(file.read()).decode("ascii")
-    return "data:%s;base64,%s" % (_MEDIA_TYPES.get(os.path.splitext(path)[1].lower(), "text/plain"), contents)
+    return "data:%s;base64,%s" % (_MEDIA_TYPES[os.path.splitext(path)[1].lower()], contents)
 
 
 def _page(curves: List[_Curve], link: Callable[[str], str], refresh: Optional[float] = None) -> str:
