@@ -3885,13 +3885,15 @@ def demo(directory: str, episodes: int = 60) -> None:
     scale = [0.4, 0.01, 0.02, 0.8]
 
     def scheduled(episode_id: int) -> bool:
-        return capped_cubic_video_schedule(episode_id) or episode_id == episodes - 1
+        return capped_cubic_video_schedule(episode_id) or episode_id == last
 
     with Monitor(Lander(seed=1), directory, scheduled, resume=True, info_keywords=("success",)) as env:
-        first = env.episode_id
-        for episode in range(episodes):
-            last = episode == episodes - 1
-            policy = best if last else [value + random.gauss(0, 1) * width for value, width in zip(best, scale)]
+        first = env.episode_id  # of this run; an earlier one may be in the directory
+        last = first + episodes - 1
+        for episode in range(first, last + 1):
+            policy = [value + random.gauss(0, 1) * width for value, width in zip(best, scale)]
+            if episode == last:
+                policy = best
             state, _ = env.reset()
             done, total = False, 0.0
             while not done:
