@@ -1876,7 +1876,7 @@ class Monitor:
                 clear_monitor_files(folder)
             elif not resume:
                 _refuse_earlier_run(folder)
-            first = _count_episodes(folder, None if uid is None else owner) if resume else 0
+            first = _count_episodes(folder, None if uid in (None, "") else owner) if resume else 0
             stats, infix = self._claim(folder, owner, first)
         except OSError as problem:
             _remove_directories(made)
