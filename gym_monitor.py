@@ -837,7 +837,7 @@ class _PngEncoder(_FileEncoder):
         self._delay = _delay(fps)
         self._before = b""
         self._waiting: Optional[Tuple[Tuple[int, int, int, int], bytes]] = None
-        self._repeats = self._frames = self._sequence = 0
+        self._repeats = self._frames = 0
         header = struct.pack(">IIBBBBB", width, height, 8, self._COLOUR_TYPES[channels], 0, 0, 0)
         _write_all(self._file, b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header) + self._animation_control())
 
@@ -866,14 +866,13 @@ class _PngEncoder(_FileEncoder):
             return
         (left, top, width, height), compressed = self._waiting
         numerator, denominator = self._delay
-        control = struct.pack(">IIIIIHHBB", self._sequence, width, height, left, top,
+        # fcTL and fdAT are numbered together; the first frame has its pixels in IDAT, which has no number.
+        control = struct.pack(">IIIIIHHBB", max(0, 2 * self._frames - 1), width, height, left, top,
                               self._repeats * numerator, denominator, 0, 0)
-        self._sequence += 1
         if self._frames == 0:
             chunk = _png_chunk(b"IDAT", compressed)
         else:
-            chunk = _png_chunk(b"fdAT", struct.pack(">I", self._sequence) + compressed)
-            self._sequence += 1
+            chunk = _png_chunk(b"fdAT", struct.pack(">I", 2 * self._frames) + compressed)
         _write_all(self._file, _png_chunk(b"fcTL", control) + chunk)
         self._frames += 1
         self._waiting = None
