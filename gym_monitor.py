@@ -107,8 +107,8 @@ def _ask(question: Callable[..., Any], argument: Any, otherwise: bool) -> bool:
     try:
         return bool(question(argument))
     except Exception as problem:
-        _warn_once(f"{getattr(question, '__name__', question)} raised %r when it was asked about %r; taken for %s.",
-                   problem, argument, otherwise)
+        name = getattr(question, "__name__", type(question).__name__)
+        _warn_once(f"{name} raised %r when it was asked about %r; taken for %s.", problem, argument, otherwise)
         return otherwise
 
 
@@ -335,6 +335,20 @@ def _remove_directories(paths: List[str]) -> None:
 _owners: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 
+_leaves_by_multiprocessing = 0  # the process that does not end without `_close_all`, by its number
+
+
+def _own(owner: Any) -> None:
+    """Have something closed when this process ends."""
+    global _leaves_by_multiprocessing
+    _owners.add(owner)
+    # A process of multiprocessing that was forked leaves without atexit (up to CPython 3.12 or so).
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and _leaves_by_multiprocessing != os.getpid():
+        _leaves_by_multiprocessing = os.getpid()
+        util.Finalize(None, _close_all, exitpriority=0)
+
+
 def _close_all() -> None:
     for owner in list(_owners):
         _close_quietly(owner.close)
@@ -419,7 +433,7 @@ class StatsRecorder:
                  env_id: Optional[str] = None, *,
                  gym_version: str = "none", first_episode_id: int = 0, info_keywords: Sequence[str] = (),
                  allow_early_resets: bool = False) -> None:
-        self.directory = os.fspath(directory)
+        self.directory = os.path.abspath(os.fspath(directory))
         self.file_prefix = file_prefix
         self.autoreset = autoreset
         self.env_id = env_id
@@ -446,7 +460,7 @@ class StatsRecorder:
             json.dumps({"t_start": self.t_start, "env_id": env_id, "gym_version": gym_version,
                         "first_episode_id": first_episode_id}),
             ",".join(_JOURNAL_COLUMNS + self.info_keywords))
-        self.journal_path = os.path.join(directory, file_prefix + ".monitor.csv")
+        self.journal_path = os.path.join(self.directory, file_prefix + ".monitor.csv")
         self._create_journal()
 
     def _create_journal(self) -> None:
@@ -465,7 +479,7 @@ class StatsRecorder:
             self._let_go()
             _remove(self.journal_path)
             raise Error(f"{self.journal_path} cannot be written: {failure.strerror}.") from failure
-        _owners.add(self)
+        _own(self)
 
     @property
     def closed(self) -> bool:
@@ -559,52 +573,61 @@ class StatsRecorder:
         """Record an episode that ends now; `start` is when it began, by `time.perf_counter`."""
         now = time.perf_counter()
         timestamp = self.t_start + (now - self._clock_start)
-        if len(self.episode_lengths) > len(self.timestamps):  # Ctrl-C has cut a call short
+        cells = self._cells(info) if self.info_keywords else ""
+        row = self._row(reward, length, timestamp, type, cells)
+        # Ctrl-C may come between any two of these: the row is on its way first, and the time counts the episodes.
+        size, waiting = self._journal_state
+        self._journal_state = size, waiting + row
+        if len(self.episode_lengths) > len(self.timestamps):  # it came in the last call
             for column in (self.episode_lengths, self.episode_rewards, self.episode_types, self._keyword_cells):
                 del column[len(self.timestamps):]
         self.episode_lengths.append(length)
         self.episode_rewards.append(reward)
         self.episode_types.append(type)
-        cells = ""
-        if self.info_keywords:
-            cells = self._cells(info)
+        if cells:
             self._keyword_cells.append(cells)
         self.timestamps.append(timestamp)
-        problem = self._write_rows(self._row(reward, length, timestamp, type, cells), now)
+        problem = self._write_rows(len(row), now)
         if problem is not None:
             _warn_once(f"The journal {self.journal_path} cannot be written ({problem}): its rows wait in memory.")
         return {"r": reward, "l": length, "t": now - start}
 
     def _row(self, reward: float, length: int, timestamp: float, type: str, cells: str) -> bytes:
-        return f"{reward!r},{length},{timestamp - self.t_start!r},{type}{cells}\n".encode()
+        return f"{reward!r},{length},{timestamp - self.t_start!r},{type}{cells}\n".encode("utf-8", "backslashreplace")
 
     def _cells(self, info: Any) -> str:
         """The entries named by `info_keywords`, as the rest of a line of CSV."""
         cells = ""
         for keyword in self.info_keywords:
             value = info.get(keyword) if isinstance(info, dict) else None
-            # A row is a line, so that a torn one can be told: line breaks in a text become spaces.
-            text = "" if value is None else " ".join(str(value).splitlines())
+            text = ""
+            if value is not None:
+                with contextlib.suppress(Exception):
+                    # A row is a line, so that a torn one can be told: line breaks in a text become spaces. And csv
+                    # does not read cells of more than 131,072 characters.
+                    text = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", str(value))[:60000]
             if not text:
                 _warn_once(f"The last info of an episode has no {keyword!r}, which info_keywords names: its cell stays "
                            "empty.")
             cells += ',"{}"'.format(text.replace('"', '""')) if re.search('[",]', text) else "," + text
         return cells
 
-    def _write_rows(self, row: bytes = b"", now: float = 0.0) -> Optional[OSError]:
-        """Hand a row, and those that wait, to the operating system; return what kept it from taking all of them."""
+    def _write_rows(self, newest: int = 0, now: float = 0.0) -> Optional[OSError]:
+        """Hand the rows that wait, with `newest` bytes since the last call, to the operating system.
+
+        Returns what kept it from taking all of them.
+        """
         if self._journal is None:
             return OSError("it is closed")
         size, waiting = self._journal_state
-        self._journal_state = size, waiting + row
         try:
-            if waiting or not row or now >= self._next_look:
+            if not newest or len(waiting) > newest or now >= self._next_look:
                 self._look_at_journal(self._journal)
                 self._next_look = now + 1.0
-                size, row = self._journal_state
-            while row:
-                written = self._journal.write(row)
-                size, row = self._journal_state = size + written, row[written:]
+                size, waiting = self._journal_state
+            while waiting:
+                written = self._journal.write(waiting)
+                size, waiting = self._journal_state = size + written, waiting[written:]
         except OSError as problem:
             return problem
         return None
@@ -802,12 +825,16 @@ class _Encoder:
 class _FileEncoder(_Encoder):
     """An encoder of our own, which writes its file itself."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, header: bytes) -> None:
         self._path = path
         self._file = io.FileIO(path, "r+")
+        try:
+            _write_all(self._file, header)
+        except BaseException:
+            self._file.close()
+            raise
 
-    def _rewrite(self, offset: int, content: bytes) -> None:
-        """Replace bytes near the start, which depend on frames that came later."""
+    def _write_at(self, offset: int, content: bytes) -> None:
         self._file.seek(offset)
         _write_all(self._file, content)
 
@@ -831,19 +858,19 @@ class _PngEncoder(_FileEncoder):
     _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
 
     def __init__(self, path: str, fps: float, frame: Any) -> None:
-        picture = _picture(frame)
-        super().__init__(path)
-        self._shape = height, width, channels = tuple(picture.shape or ())
+        self._shape = height, width, channels = tuple(_picture(frame).shape or ())
         self._delay = _delay(fps)
         self._before = b""
         self._waiting: Optional[Tuple[Tuple[int, int, int, int], bytes]] = None
-        self._repeats = self._frames = 0
+        self._repeats = 0
         header = struct.pack(">IIBBBBB", width, height, 8, self._COLOUR_TYPES[channels], 0, 0, 0)
-        _write_all(self._file, b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header) + self._animation_control())
+        start = b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header) + self._animation_control(1)
+        super().__init__(path, start)
+        self._written = 0, len(start)  # frames, and bytes: one value, so that what Ctrl-C cuts short is written over
 
-    def _animation_control(self) -> bytes:
+    def _animation_control(self, frames: int) -> bytes:
         """The chunk that counts the frames (and says: play for ever). It is written again when they are known."""
-        return _png_chunk(b"acTL", struct.pack(">II", max(1, self._frames), 0))
+        return _png_chunk(b"acTL", struct.pack(">II", frames, 0))
 
     def write(self, frame: Any) -> None:
         picture = _picture(frame)
@@ -864,23 +891,23 @@ class _PngEncoder(_FileEncoder):
         """Write the newest frame, now that it is known how long it stays."""
         if self._waiting is None:
             return
+        frames, size = self._written
         (left, top, width, height), compressed = self._waiting
         numerator, denominator = self._delay
         # fcTL and fdAT are numbered together; the first frame has its pixels in IDAT, which has no number.
-        control = struct.pack(">IIIIIHHBB", max(0, 2 * self._frames - 1), width, height, left, top,
+        control = struct.pack(">IIIIIHHBB", max(0, 2 * frames - 1), width, height, left, top,
                               self._repeats * numerator, denominator, 0, 0)
-        if self._frames == 0:
-            chunk = _png_chunk(b"IDAT", compressed)
-        else:
-            chunk = _png_chunk(b"fdAT", struct.pack(">I", 2 * self._frames) + compressed)
-        _write_all(self._file, _png_chunk(b"fcTL", control) + chunk)
-        self._frames += 1
+        picture = (b"fdAT", struct.pack(">I", 2 * frames) + compressed) if frames else (b"IDAT", compressed)
+        chunks = _png_chunk(b"fcTL", control) + _png_chunk(*picture)
+        self._write_at(size, chunks)
+        self._written = frames + 1, size + len(chunks)
         self._waiting = None
 
     def end(self) -> None:
         self._write_waiting()
-        _write_all(self._file, _png_chunk(b"IEND", b""))
-        self._rewrite(33, self._animation_control())  # after the signature (8 bytes) and IHDR (25)
+        frames, size = self._written
+        self._write_at(33, self._animation_control(frames))  # after the signature (8 bytes) and IHDR (25)
+        self._write_at(size, _png_chunk(b"IEND", b""))
         self.let_go()
 
 
@@ -954,11 +981,10 @@ class _TextEncoder(_FileEncoder):
 
     def __init__(self, path: str, fps: float, frame: Any) -> None:
         _text(frame)
-        super().__init__(path)
         self._fps = fps
         self._frames = self._width = self._height = 0
         self._start = int(time.time())
-        _write_all(self._file, self._header())
+        super().__init__(path, self._header())
 
     def _header(self) -> bytes:
         """The first line. It has room for any size, for it is written again when the largest frame is known."""
@@ -978,7 +1004,7 @@ class _TextEncoder(_FileEncoder):
         self._frames += 1
 
     def end(self) -> None:
-        self._rewrite(0, self._header())
+        self._write_at(0, self._header())
         self.let_go()
 
 
@@ -1210,7 +1236,7 @@ def _prepare_pipe(pipe: int) -> Any:
     """Widen the pipe as far as the platform lets us, and make waiting for its reader bounded, where that can be."""
     try:
         import fcntl
-        with open("/proc/sys/fs/pipe-max-size") as limit:
+        with open("/proc/sys/fs/pipe-max-size", "rb") as limit:
             fcntl.fcntl(pipe, getattr(fcntl, "F_SETPIPE_SZ", 1031), int(limit.read()))
     except (ImportError, OSError, ValueError):  # Only Linux has it, and it may be refused there.
         pass
@@ -1255,7 +1281,7 @@ class VideoRecorder:
         broken: whether the video was given up.
 
     Raises:
-        Error: both `path` and `base_path`, or an ending that does not fit.
+        Error: both `path` and `base_path`, an ending that does not fit, or no frame rate.
         DependencyNotInstalled: an `.mp4` was asked for, and there is no ffmpeg.
     """
 
@@ -1290,7 +1316,7 @@ class VideoRecorder:
         self.metadata_path = os.path.splitext(self.path)[0] + ".meta.json"
         self._write_metadata()
         self._closed = False
-        _owners.add(self)
+        _own(self)
 
     @property
     def functional(self) -> bool:
@@ -1342,23 +1368,23 @@ class VideoRecorder:
 
     def close(self) -> None:
         """End the video, and wait until its file is complete. May be called again."""
-        self._end()
         self._settle(wait=True)
 
     def _end(self) -> None:
         """Say that no frame will follow. The encoder may take a moment longer than this call."""
         if self._closed:
             return
-        self._closed = True
         if self._encoder is not None:
             try:
                 self._encoder.end()
             except Exception as problem:
                 self._give_up(problem)
+        self._closed = True  # last: after Ctrl-C another call tries again
         self._write_metadata()
 
     def _settle(self, wait: bool) -> bool:
         """Whether the file is final. Where it is not and `wait` is set, wait, as long as the encoder makes headway."""
+        self._end()
         if self._encoder is not None:
             try:
                 if not self._encoder.finished(wait):
@@ -1422,12 +1448,18 @@ def _env_metadata(env: Any) -> Dict[str, Any]:
 
 def _frame_rate(env: Any, fps: Optional[float]) -> float:
     """Frames per second: as asked for, else as the environment says, else 30."""
+    if fps is not None and (isinstance(fps, (str, bool)) or not _is_rate(fps)):
+        raise Error(f"fps has to be a number above 0 or None, not {fps!r}.")
     metadata = _env_metadata(env)
-    for rate in (fps, metadata.get("render_fps"), metadata.get("video.frames_per_second")):
-        with contextlib.suppress(TypeError, ValueError, OverflowError):
-            if rate is not None and 0 < float(rate) < math.inf:
-                return float(rate)
-    return 30.0
+    rates: List[Any] = [fps, metadata.get("render_fps"), metadata.get("video.frames_per_second")]
+    return next((float(rate) for rate in rates if _is_rate(rate)), 30.0)
+
+
+def _is_rate(rate: Any) -> bool:
+    try:
+        return 0 < float(rate) < math.inf
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _renderer(env: Any) -> Optional[Tuple[Callable[[], Any], Optional[bool]]]:
@@ -1541,7 +1573,7 @@ class _Recording:
         self._listed = 0                  # how many of them are in the manifests of earlier batches
         self._flushed = (-1, 0, "")       # how many episodes and videos the newest manifest knows of, and its path
         self._popped: List[Any] = []      # frames of `rgb_array_list` that the recorder took from the environment
-        _owners.add(self)
+        _own(self)
 
     # The episodes
 
@@ -1681,8 +1713,8 @@ class _Recording:
         """End the video that is being captured; its encoder finishes beside the training."""
         clip = self._no_clip()
         if clip is not None:
-            clip._end()
             self._ended_clips.append(clip)
+            clip._end()
             while len(self._ended_clips) > _FINISHING:
                 self._ended_clips[0]._settle(wait=True)
                 self._settle(wait=False)
@@ -1702,12 +1734,12 @@ class _Recording:
             self._end_clip()
 
     def _discard(self, clip: VideoRecorder) -> None:
-        clip._drop()
         if clip is self._clip:
             self._no_clip()
         if clip in self._ended_clips:
             self._ended_clips.remove(clip)
         self._videos = [video for video in self._videos if video[0] != clip.path]
+        clip._drop()
 
     def _settle(self, wait: bool) -> None:
         """List the videos whose files have become final, in their order; with `wait`, all of them."""
@@ -1849,7 +1881,7 @@ class Monitor:
             self.start(directory, video_callable, force, resume, write_upon_reset, uid, mode)
 
     def _check_env(self, env: Any) -> None:
-        if hasattr(env, "num_envs"):
+        if _is_vector(env):
             raise Error(f"{type(env).__name__} is a vector environment (it has num_envs): wrap it in VectorMonitor, "
                         "or each of its sub-environments in a Monitor.")
         _check_methods(env)
@@ -1945,10 +1977,13 @@ class Monitor:
         renderer = self.env if self._recording is None else self._recording
         return renderer.render(*args, **kwargs)
 
-    def close(self) -> Any:
+    def close(self, **kwargs: Any) -> Any:
         """End the recording, wait until its files are complete, and close the environment. May be called again.
 
         A video under way ends here and stays; an episode under way is not counted.
+
+        Args:
+            **kwargs: passed on to the environment.
 
         Returns:
             What the environment's `close` returned, the first time.
@@ -1965,7 +2000,7 @@ class Monitor:
             close = getattr(self.env, "close", None)
             if callable(close) and not self._env_closed:
                 self._env_closed = True
-                result = close()
+                result = close(**kwargs)
         return result
 
     # What there is to read
@@ -2184,9 +2219,9 @@ class _VectorRecording(_Recording):
         """Record the episodes that a step ended, and return that of the first sub-environment if it is one."""
         key = self.options.stats_key
         returns, lengths = self._returns * ended, (self._steps - self._first_steps) * ended
-        if key is not None and isinstance(infos, dict) and key not in infos:
+        if key is not None and isinstance(infos, dict) and (key not in infos or infos[key] is self._summary):
             seconds = (time.perf_counter() - self._start_times) * ended
-            infos[key] = {"r": returns, "l": lengths, "t": seconds.round(decimals=6)}
+            infos[key] = self._summary = {"r": returns, "l": lengths, "t": seconds.round(decimals=6)}
             infos["_" + key] = ended
         indices = [index for index, end in enumerate(ended.tolist()) if end]
         first = None
@@ -2237,7 +2272,7 @@ class VectorMonitor(Monitor):
     _recording_type = _VectorRecording
 
     def _check_env(self, env: Any) -> None:
-        if not hasattr(env, "num_envs"):
+        if not _is_vector(env):
             raise Error(f"{type(env).__name__} is not a vector environment (it has no num_envs): wrap it in Monitor.")
         _check_methods(env)
 
@@ -2246,6 +2281,8 @@ def _rewards_and_ends(result: Any) -> Tuple[Any, Any, Any]:
     """Of a vector environment's step: the array of rewards, that of the episodes that are over, and the infos."""
     try:
         _, rewards, terminated, truncated, infos = result
+        if hasattr(rewards, "detach"):  # a return keeps no graph of torch's alive
+            rewards = rewards.detach()
         return rewards, terminated | truncated, infos
     except (TypeError, ValueError) as problem:
         raise Error("step() of a vector environment has to answer (observations, rewards, terminations, truncations, "
@@ -2269,6 +2306,11 @@ def _info_of_one(infos: Any, index: int, keywords: Optional[Sequence[str]] = Non
             except (TypeError, IndexError, KeyError):
                 info[name] = values  # one for all sub-environments
     return info
+
+
+def _is_vector(env: Any) -> bool:
+    """Whether it is several environments; gym's RecordEpisodeStatistics gives even a single one a `num_envs`."""
+    return hasattr(env, "num_envs") and bool(getattr(env, "is_vector_env", True))
 
 
 def _check_methods(env: Any) -> None:
@@ -2322,11 +2364,14 @@ def _check_options(options: _Options) -> _Options:
         function = getattr(options, name)
         if function is not None and not callable(function):
             raise Error(f"{name} has to be a function or None, not {function!r}.")
-    length, fps, key = options.video_length, options.fps, options.stats_key
-    if length is not None and (not isinstance(length, int) or length < 0):
-        raise Error(f"video_length has to be a number of frames or None, not {length!r}.")
-    if fps is not None and (isinstance(fps, (str, bool)) or _frame_rate(None, fps) != fps):
-        raise Error(f"fps has to be a number above 0 or None, not {fps!r}.")
+    length, key = options.video_length, options.stats_key
+    try:
+        length = operator.index(length or 0)
+    except TypeError:
+        length = -1
+    if length < 0:
+        raise Error(f"video_length has to be a number of frames or None, not {options.video_length!r}.")
+    _frame_rate(None, options.fps)
     if key is not None and not isinstance(key, str):
         raise Error(f"stats_key has to be a string or None, not {key!r}.")
     words = [] if isinstance(options.info_keywords, str) else list(options.info_keywords)
@@ -2335,7 +2380,7 @@ def _check_options(options: _Options) -> _Options:
             for word in words):
         raise Error("info_keywords has to be a tuple of different names of entries, other than r, l, t and type, not "
                     f"{options.info_keywords!r}.")
-    return options._replace(info_keywords=tuple(words))
+    return options._replace(video_length=length, info_keywords=tuple(words))
 
 
 def _schedule(video_callable: Any, step_trigger: Any) -> Callable[[int], bool]:
@@ -2439,7 +2484,7 @@ def load_results(dir: _PathLike) -> Dict[str, Any]:
     """
     runs = _read_runs(os.fspath(dir))
     results, _ = _merge(runs)
-    known = [run for run in runs if run.env_id]
+    known = [run for run in runs if run.env_id not in ("", _UNKNOWN)]
     results["env_info"] = collapse_env_infos(
         [{"env_id": run.env_id, "gym_version": run.gym_version} for run in known or runs], dir)
     results["manifests"] = [manifest for run in runs for manifest in run.manifests]
@@ -2514,6 +2559,7 @@ def _column(sources: Iterable[Union[_Run, _Statistics]], name: str) -> List[Any]
     return column
 
 
+_UNKNOWN = "(unknown)"
 _MANIFEST_NAME = re.compile(r"openaigym\.manifest\.(.+?)(?:\.batch(\d+))?\.manifest\.json\Z", re.DOTALL)
 _JOURNAL_NAME = re.compile(r"openaigym\.episode_batch\.(.+)\.monitor\.csv\Z", re.DOTALL)
 _METADATA_NAME = re.compile(r"openaigym\.video\.(.+)\.(?:video|step)\d+\.meta\.json\Z", re.DOTALL)
@@ -2572,7 +2618,7 @@ def _read_run(infix: str, manifests: List[str], journal: Optional[str], metadata
     videos, broken = _sort_videos(videos, metadata)
     first = header.get("first_episode_id", 0)
     # gym leaves it out where the environment is not registered.
-    env_id = header.get("env_id", "(unknown)" if manifests else "")
+    env_id = header.get("env_id", _UNKNOWN if manifests else "")
     start = statistics.start
     if start is None:
         start = statistics.timestamps[0] if statistics.timestamps else header.get("t_start", 0.0)
@@ -2668,7 +2714,7 @@ def _read_journal(path: str, content: bytes, header: Dict[str, Any], start: Opti
     if columns[:3] != ["r", "l", "t"]:
         raise Error(f"{path} is not a journal: its columns should begin with r,l,t.")
     has_type = columns[3:4] == ["type"]
-    number = 0
+    number = 3
     try:
         timestamps, lengths, rewards, types = [], [], [], []
         # A quoted cell of somebody else's journal may hold line breaks; ours are lines, and plain.
@@ -2781,8 +2827,8 @@ def _list_videos(runs: List[_Run], order: List[int]) -> List[_ListedVideo]:
     for run in runs:
         for path, metadata_path in run.videos + [("", path) for path in run.broken]:
             metadata = _read_metadata(metadata_path)
-            number = metadata.get("episode_id")
-            index = number - run.first_episode_id if isinstance(number, int) else -1
+            number = _count(metadata.get("episode_id"))
+            index = -1 if number is None else number - run.first_episode_id
             position = positions[offset + index] if 0 <= index < len(run.timestamps) else None
             listed.append(_list_video(path, metadata_path, metadata, position))
         offset += len(run.timestamps)
@@ -2791,19 +2837,24 @@ def _list_videos(runs: List[_Run], order: List[int]) -> List[_ListedVideo]:
 
 def _list_video(path: str, metadata_path: str, metadata: Dict[str, Any], position: Optional[int]) -> _ListedVideo:
     name = os.path.basename(path or metadata_path)
-    number, step, trouble = metadata.get("episode_id"), metadata.get("step"), ""
+    number, step, trouble = _count(metadata.get("episode_id")), _count(metadata.get("step")), ""
     title = name
-    if isinstance(number, int):
+    if number is not None:
         title = "Episode %s" % _number(number if position is None else position)
         if position not in (None, number):
             title += " (%s of its monitor)" % _number(number)
-    if isinstance(step, int):
+    if step is not None:
         title += ", from step %s" % _number(step)
     if not path and metadata.get("broken"):
         trouble = "This recording is broken: %s" % (metadata.get("error") or "no reason was noted.")
     elif not path:
         trouble = "The file of this recording is missing."
     return _ListedVideo(path, name, title, position, trouble)
+
+
+def _count(value: Any) -> Optional[int]:
+    """What a file says is a number of episodes or steps, if it can be one."""
+    return value if isinstance(value, int) and 0 <= value < 10**15 else None
 
 
 def _summarize(curve: _Curve) -> Dict[str, Any]:
@@ -2852,7 +2903,7 @@ def _rate(summary: Dict[str, Any]) -> str:
 
 def _duration(seconds: float) -> str:
     if seconds < 60:
-        return "%.2g s" % seconds if seconds < 9.95 else "%.0f s" % seconds
+        return "%.2g s" % seconds if 0.01 <= seconds < 9.95 else "%.0f s" % seconds
     minutes = int(seconds / 60 + 0.5)
     for size, unit, part, smaller in ((1440, "d", 60, "h"), (60, "h", 1, "min")):
         if minutes >= size:
@@ -2863,11 +2914,11 @@ def _duration(seconds: float) -> str:
 
 def _period(curve: _Curve) -> str:
     """When it ran; empty where the clock was none of the calendar's, as gym 0.21's."""
-    starts = [run.start for run in curve.runs]
-    if not starts or not 1e9 < min(starts) < 1e11:
+    start = min(run.start for run in curve.runs)
+    end = max([max(run.timestamps) for run in curve.runs if run.timestamps] or [start])
+    if not (1e9 < start < 1e11 and 1e9 < end < 1e11):
         return ""
-    end = max([max(run.timestamps) for run in curve.runs if run.timestamps] or [min(starts)])
-    first, last = (time.strftime("%Y-%m-%d %H:%M", time.localtime(moment)) for moment in (min(starts), end))
+    first, last = (time.strftime("%Y-%m-%d %H:%M", time.localtime(moment)) for moment in (start, end))
     return first if first == last else "%s to %s" % (first, last[11:] if first[:10] == last[:10] else last)
 
 
@@ -2897,13 +2948,18 @@ def _summary_text(curve: _Curve, width: int = 80, unicode: bool = True) -> str:
     if len(newest) < len(curve.recordings):
         rows.append(("", "the last %d:" % len(newest)))
     rows += [("", "%s  %s" % (one.title, one.trouble or one.name)) for one in newest]
-    lines = ["%s  %s" % (numbers["env_id"], curve.directory)]
+    several = "several environments" if any(run.env_id for run in curve.runs) else _UNKNOWN
+    lines = ["%s  %s" % (numbers["env_id"] or several, curve.directory)]
     return "\n".join(_fitted(line, width) for line in lines + ["  %-10s  %s" % row for row in rows])
 
 
 def _fitted(line: str, width: int) -> str:
     line = "".join(char if char.isprintable() else "?" for char in line).rstrip()
-    return line if len(line) <= width else line[:width - 3] + "..."
+    if _columns(line) <= width:
+        return line
+    while _columns(line) > width - 3:
+        line = line[:-1]
+    return line + "..."
 
 
 def _sparkline(values: List[float], width: int, unicode: bool) -> str:
@@ -3044,16 +3100,30 @@ def _run_report(dirs: Sequence[str], path: Optional[str] = None, embed: bool = F
     path = path or os.path.join(dirs[0], _REPORT_NAME)
     curves = [_read_curve(directory) for directory in dirs]
     if as_json:
-        print(json.dumps([_summarize(curve) for curve in curves], indent=2, allow_nan=False))
+        _say(json.dumps([_summarize(curve) for curve in curves], indent=2, allow_nan=False))
     else:
         unicode = _printable("▁█") == "▁█"
-        print(_printable("\n\n".join(_summary_text(curve, unicode=unicode) for curve in curves)), flush=True)
+        _say("\n\n".join(_summary_text(curve, unicode=unicode) for curve in curves))
     _write_report(curves, path, embed, _REFRESH_SECONDS if watch else None)
     if not as_json:
         note = "Watching; Ctrl-C ends it. " if watch else ""
-        print(_printable(f"\n{note}The page: {path}"), flush=True)
+        _say(f"\n{note}The page: {path}")
     if watch:
         _watch(dirs, path, embed)
+
+
+def _say(text: str) -> None:
+    """Print a text. Whoever reads what we print may stop to (`| head`); the work goes on."""
+    try:
+        print(_printable(text), flush=True)
+    except BrokenPipeError:
+        # What is left must not be flushed again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(text: str) -> None:
+    if sys.stderr is not None:  # as in a process without a terminal; print would take standard output in its place
+        print(f"gym_monitor.py: {text}", file=sys.stderr)
 
 
 def _printable(text: str) -> str:
@@ -3085,7 +3155,7 @@ def _watch(dirs: Sequence[str], path: str, embed: bool) -> None:
                 if state != seen:
                     _write_report(list(map(_read_curve, dirs)), path, embed, _REFRESH_SECONDS)
             except Error as error:      # a run that begins anew is for a moment not there
-                print("gym_monitor: %s" % error, file=sys.stderr)
+                _complain(str(error))
             seen = state
             # Reading a long run takes a while: then less often, so as to leave the machine to the run.
             time.sleep(max(_REFRESH_SECONDS / 2, 5 * (time.monotonic() - began)))
@@ -3231,7 +3301,7 @@ def _card(one: _ListedVideo, curve: _Curve, identity: str, link: Callable[[str],
     trouble, shown = one.trouble, ""
     try:
         shown = "" if trouble else _media(one, ", ".join([one.title] + facts), link, preload)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except Exception as error:  # a file may hold anything
         trouble = "This recording cannot be read: %s" % (getattr(error, "strerror", None) or error)
     name = _escape(one.name)
     return ('<figure class="card" id="%s" tabindex="-1">%s<figcaption><b>%s</b> %s'
@@ -3907,7 +3977,7 @@ def demo(directory: str, episodes: int = 60) -> None:
 
 def _progress(text: str) -> None:
     """Show a line that replaces the one before, where somebody is watching."""
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         sys.stderr.write("\r{:<70}{}".format(text, "" if text else "\r"))
         sys.stderr.flush()
 
@@ -3948,15 +4018,11 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         if options.command is None:
             parser.error("a command is missing: demo, report or clear")
         {"demo": _command_demo, "report": _command_report, "clear": _command_clear}[options.command](options)
-        print(end="", flush=True)  # unlike sys.stdout.flush(), also where there is no standard output
-    except BrokenPipeError:
-        # Whoever reads our output has read enough; the interpreter must not try to flush the rest at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        print("gym_monitor.py: interrupted", file=sys.stderr)
+        _complain("interrupted")
         return 1
     except (Error, OSError) as problem:
-        print("gym_monitor.py: {}".format(" ".join(str(problem).split())), file=sys.stderr)
+        _complain(" ".join(str(problem).split()))
         return 1
     return 0
 
@@ -3974,7 +4040,7 @@ def _command_report(options: Any) -> None:
 def _command_clear(options: Any) -> None:
     _list_directory(options.dir)
     for path in detect_monitor_files(options.dir):
-        print(_printable(path if path.isprintable() else ascii(path)[1:-1]), flush=True)
+        _say(path if path.isprintable() else ascii(path)[1:-1])
     clear_monitor_files(options.dir)
 
 

@@ -8,6 +8,7 @@ import contextlib
 import copy
 import csv
 import fcntl
+import fractions
 import gc
 import importlib
 import importlib.util
@@ -467,6 +468,24 @@ def test_info_keywords_go_into_the_journal(run):
     assert load_results(run)["episode_lengths"] == [3]
 
 
+class Silent:
+    def __str__(self):
+        raise RuntimeError("no name")
+
+
+@pytest.mark.parametrize("value, cell", [
+    ("caf\udce9.txt", "caf\\udce9.txt"), (Silent(), ""), ('a,"' * 100000, None), ('nul\0 "quoted"', 'nul  "quoted"'),
+    ("line\u2028line\x85line", "line line line"),
+], ids=["a surrogate", "no text", "long", "nul", "line ends"])
+def test_info_keywords_may_be_awkward(run, value, cell):
+    env = Monitor(Walk(info={"what": value}), run, False, info_keywords=("what",))
+    play(env, 2)
+    assert load_results(run)["episode_rewards"] == [6.0, 6.0]  # there is no JSON yet, so the journal counts
+    _, rows = journal_rows(run)
+    assert [row["what"] == cell if cell is not None else row["what"][:3] == 'a,"' for row in rows] == [True, True]
+    env.close()
+
+
 def test_a_copy_of_a_monitor_records_nothing_and_leaves_the_recording_alone(run):
     with Monitor(Walk(), run) as env:
         play(env)
@@ -657,6 +676,15 @@ def test_the_stats_recorder_works_alone(tmp_path):
     assert recorder.initial_reset_timestamp <= recorder.timestamps[0]
     with open(recorder.path) as file:
         assert json.load(file)["episode_rewards"] == [6.0]
+
+
+def test_a_recorder_in_a_relative_directory_stays_there(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(str(tmp_path))
+    recorder = StatsRecorder("mine", "alone")
+    monkeypatch.chdir(str(tmp_path / "mine"))
+    recorder.close()
+    assert files(tmp_path / "mine") == ["alone.monitor.csv", "alone.stats.json"]
 
 
 def test_two_recorders_cannot_have_the_same_files(tmp_path):
@@ -1085,6 +1113,29 @@ def test_modes_may_be_declared_where_render_takes_none(run, no_ffmpeg, modes):
     assert len(png_frames(path)[1]) == 4
 
 
+class Hundred:
+    """A whole number, as numpy has them."""
+
+    def __index__(self):
+        return 100
+
+
+def test_numbers_of_other_types_are_numbers(run):
+    env = Picture()
+    env.metadata = {}
+    with Monitor(env, run, fps=fractions.Fraction(30000, 1001), video_length=Hundred()) as monitor:
+        play(monitor)
+        assert monitor.video_recorder.frames_per_sec == 30000 / 1001
+
+
+@pytest.mark.parametrize("fps", [0, -1, math.nan, math.inf, "30", True, []])
+def test_a_frame_rate_that_is_none_is_an_error(run, fps):
+    for record in (lambda: Monitor(Picture(), run, fps=fps),
+                   lambda: VideoRecorder(Picture(), base_path=run + "film", fps=fps)):
+        with pytest.raises(Error, match="fps"):
+            record()
+
+
 def test_bytes_that_say_an_order_are_bytes(tmp_path):
     import ctypes
     pixels = (ctypes.c_ubyte * 3 * 4 * 5).from_buffer_copy(bytes(range(60)))  # its format is "<B"
@@ -1423,6 +1474,28 @@ def test_clear_says_what_it_removes(run):
     finished = command("clear", run)
     assert finished.status == 0 and files(run) == []
     assert finished.out.count("openaigym.") == 3
+
+
+@pytest.mark.parametrize("name", ["report", "clear"])
+def test_a_command_whose_output_nobody_reads_does_its_work(run, name):
+    with Monitor(Walk(), run) as env:
+        play(env)
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = subprocess.Popen([sys.executable, MODULE, name, run], stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (process.communicate()[1], process.returncode) == (b"", 0)
+    assert ("openaigym.report.html" in files(run)) if name == "report" else files(run) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell that can close standard error: any Unix has one")
+@pytest.mark.parametrize("directory, status", [("new", 0), ("new/missing", 1)])
+def test_commands_work_without_standard_error(tmp_path, directory, status):
+    name = "report" if status else "demo"
+    process = subprocess.Popen(["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, MODULE, name,
+                                str(tmp_path / directory)], stdout=subprocess.PIPE)
+    out = process.communicate()[0]
+    assert process.returncode == status and (b"episodes" in out) == (status == 0) and (out == b"") == (status == 1)
 
 
 @pytest.mark.parametrize("arguments", [["report", "no/such/directory"], ["clear", "no/such/directory"], [], ["dance"],
@@ -2304,6 +2377,36 @@ def test_a_vector_monitor_passes_for_a_vector_environment_and_shows_what_is_insi
     assert episodes_in(run) == played
 
 
+def test_a_single_environment_that_gyms_wrapper_gave_num_envs_is_no_vector(run):
+    env = Walk()
+    env.num_envs, env.is_vector_env = 1, False
+    with pytest.raises(Error, match="not a vector environment"):
+        VectorMonitor(env, run)
+    with Monitor(env, run) as monitor:
+        play(monitor)
+
+
+def test_a_vector_environment_is_closed_with_its_own_arguments(run, gymnasium):
+    VectorMonitor(make_vector(gymnasium, "AsyncVectorEnv", "NEXT_STEP"), run, False).close(terminate=True)
+
+
+def test_statistics_of_torch_rewards_keep_no_graph(run, gymnasium, Fleet):
+    need("torch")
+    torch = importlib.import_module("torch")
+
+    class Differentiable(Fleet):
+        def step(self, actions):
+            observations, rewards, *rest = super().step(actions)
+            return (observations, rewards * torch.ones(3, requires_grad=True)) + tuple(rest)
+
+    with VectorMonitor(Differentiable(torch.tensor, False), run, False) as envs:
+        envs.reset()
+        answers = [envs.step([0, 0, 0]) for _ in range(8)]
+    assert all(answer[1].requires_grad for answer in answers)
+    returns = [answer[-1]["episode"]["r"] for answer in answers if "episode" in answer[-1]]
+    assert returns and not any(values.requires_grad for values in returns)
+
+
 @pytest.mark.parametrize("same_step, columns", [(False, ["20", "30", "40"]), (True, ["20", "30", "40"])])
 def test_info_keywords_of_sub_environments_go_into_the_journal(run, numpy, Fleet, same_step, columns):
     with VectorMonitor(Fleet(numpy.array, same_step), run, False, info_keywords=("score",)) as envs:
@@ -2795,6 +2898,73 @@ def test_killed_process_loses_no_completed_episode(tmp_path, kills, lines, write
                     if name not in listed and count_frames(os.path.join(directory, name))]
 
 
+def interrupt_line(number, functions, action):
+    """Do something, with Ctrl-C before the line of that number in some functions; return whether it was reached."""
+    lines = itertools.count()
+
+    def trace(frame, event, argument):
+        if frame.f_code.co_name in functions and event == "line" and next(lines) == number:
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        action()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.parametrize("keywords", [(), ("what",)])
+@pytest.mark.parametrize("removed", [False, True])
+def test_episodes_around_ctrl_c_at_any_line_of_their_record_stay_themselves(tmp_path, keywords, removed):
+    for number in itertools.count():
+        env = Monitor(Walk(info={"what": "no"}), str(tmp_path / str(number)), False, allow_early_resets=True,
+                      info_keywords=keywords)
+        play(env)
+        if removed:
+            os.unlink(env.stats_recorder.journal_path)
+        env.env.length = 4
+        reached = interrupt_line(number, ("record", "_write_rows", "_cells", "_row"), lambda env=env: play(env))
+        env.env.length = 5
+        play(env, 2)
+        told = [(env.get_episode_lengths(), env.get_episode_rewards())]
+        if not removed:  # else it may take a second until that is seen
+            results = load_results(env.directory)
+            told.append((results["episode_lengths"], results["episode_rewards"]))
+        env.close()
+        results = load_results(env.directory)
+        told.append((results["episode_lengths"], results["episode_rewards"]))
+        for lengths, rewards in told:
+            assert lengths in ([3, 4, 5, 5], [3, 5, 5])
+            assert rewards == [sum(range(1 + length)) for length in lengths]
+        if not reached:
+            break
+    assert number > 10
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_videos_around_ctrl_c_at_any_line_of_their_end_play(tmp_path, no_ffmpeg, keep):
+    for number in itertools.count():
+        env = Monitor(Picture(), str(tmp_path / str(number)), every, allow_early_resets=True,
+                      keep_video=lambda episode, keep=keep: keep or episode.episode_id != 1)
+        play(env)
+        reached = interrupt_line(number, ("_end_clip", "_end", "end", "_write_waiting", "_settle", "_discard", "_drop"),
+                                 lambda env=env: play(env))
+        play(env, 2)
+        env.close()
+        videos = load_results(env.directory)["videos"]
+        assert len(set(env.videos)) == len(env.videos) and set(env.videos) <= set(videos)
+        frames = [len(png_frames(recording)[1]) for recording, _ in sorted(videos)]
+        assert frames[0] == frames[-1] == 4 and set(frames) <= {3, 4, 5} and 3 - (not keep) <= len(frames) <= 5
+        if not reached:
+            break
+    assert number > 20
+
+
 @needs_ffmpeg
 @needs_proc
 @pytest.mark.parametrize("death", ["SIGKILL", "SIGTERM"])
@@ -3256,6 +3426,25 @@ def test_multiprocessing_pool_leaves_the_recording_to_its_parent(tmp_path):
     assert len(results["videos"]) == 3
     expected = sorted(play_random(RandomWalk(2, number))[0] for number in range(12))
     assert sorted(load_results(str(tmp_path / "children"))["episode_rewards"]) == expected
+
+
+@needs_fork
+def test_forked_process_of_multiprocessing_completes_its_files(tmp_path, no_ffmpeg):
+    code, _, err = run_script("""
+        def work():
+            global env  # which nobody closes
+            env = Monitor(RandomWalk(3), sys.argv[1], every)
+            play_random(env, 2)
+
+        child = multiprocessing.get_context("fork").Process(target=work)
+        child.start()
+        child.join()
+        sys.exit(child.exitcode)
+    """, tmp_path)
+    assert (code, err) == (0, "")
+    results = load_results(str(tmp_path))
+    assert len(results["episode_rewards"]) == len(as_gym_reads(str(tmp_path))) == 2
+    assert [len(png_frames(recording)[1]) for recording, _ in results["videos"]] == [4, 4]
 
 
 @needs_fork
@@ -3974,14 +4163,14 @@ def write_run(directory, returns, infix="0.1", env_id="Pole-v0", start=1.7e9, le
     return str(directory)
 
 
-def write_video(directory, episode_id, extension, contents, infix="0.1", **metadata):
+def write_video(directory, number, extension, contents, infix="0.1", **metadata):
     """A recording and its metadata; `contents` None leaves the recording out."""
-    base = os.path.join(str(directory), "openaigym.video.%s.video%06d" % (infix, episode_id))
+    base = os.path.join(str(directory), "openaigym.video.%s.video%06d" % (infix, number))
     if contents is not None:
         with open(base + extension, "wb") as file:
             file.write(contents)
     with open(base + ".meta.json", "w", encoding="utf-8") as file:
-        json.dump(dict({"episode_id": episode_id, "empty": False, "broken": False}, **metadata), file)
+        json.dump(dict({"episode_id": number, "empty": False, "broken": False}, **metadata), file)
     return base + extension
 
 
@@ -4068,6 +4257,41 @@ def test_summary_without_an_episode_has_no_means(tmp_path):
     assert (summary["episodes"], summary["steps"], summary["seconds"]) == (0, 0, 0.0)
     means = [summary[key] for key in ("return_mean", "return_best", "return_last_100", "length_mean")]
     assert means == [None] * 4
+
+
+@pytest.mark.parametrize("extension, contents, metadata", [
+    (".png", b"", {"episode_id": 10**400}), (".png", b"", {"step": 10**400}), (".png", b"", {"episode_id": [[]]}),
+    (".cast", b"[" * 100000 + b"\n", {}), (".cast", b'{"version": 2}\n' + b"[" * 100000 + b"\n", {}),
+    (".cast", b'{"version": 2}\n' + b'[0, "i", "%s"]\n' % (b"x" * 1000) * 600, {}),
+])
+def test_page_is_written_whatever_a_recording_holds(tmp_path, extension, contents, metadata):
+    directory = write_run(tmp_path, [1, 2])
+    write_video(directory, 0, extension, contents, **metadata)
+    made = gym_monitor.report(directory)
+    assert made.html and str(made) and made.summary["episodes"] == 2
+
+
+@pytest.mark.parametrize("step", [1e300, -1e300, 1e13])
+def test_period_of_impossible_times_is_left_out(tmp_path, step):
+    assert "time " in str(gym_monitor.report(write_run(tmp_path, [1, 2], step=step)))
+
+
+def test_summary_is_as_wide_as_a_terminal_for_wide_characters_too(tmp_path):
+    text = str(gym_monitor.report(write_run(tmp_path / ("\u6f22\u5b57" * 30), [1], env_id="\u6f22" * 60)))
+    assert 79 <= max(gym_monitor._columns(line) for line in text.splitlines()) <= 80
+
+
+def test_runs_of_an_environment_that_gym_knows_no_name_of_go_with_others(tmp_path):
+    write_run(tmp_path, [1], infix="0.1", env_id="Pole-v0")
+    manifest = record_run(tmp_path / "more")[0]
+    contents = read_json_file(manifest)
+    contents["env_info"] = {"gym_version": "0.21.0"}  # as gym's Monitor writes it where there is no spec
+    write(manifest, contents)
+    os.unlink(os.path.join(str(tmp_path), "more", files(tmp_path / "more", ".csv")[0]))
+    for name in files(tmp_path / "more"):
+        os.rename(str(tmp_path / "more" / name), str(tmp_path / name))
+    results = load_results(str(tmp_path))
+    assert len(results["episode_rewards"]) == 4 and results["env_info"]["env_id"] == "Pole-v0"
 
 
 def test_time_between_a_run_and_its_resumption_is_not_running_time(tmp_path):
