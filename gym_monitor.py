@@ -2675,8 +2675,9 @@ def _checked(path: str, statistics: _Statistics) -> _Statistics:
         # Sums tell at the speed of C: they are a TypeError of what is no number, an OverflowError of what is too large.
         if not math.isfinite(sum(timestamps, 0.0 if start is None else 0.0 + start)):
             raise ValueError("a time is out of range")
-        if type(sum(lengths)) is not int or math.isinf(sum(lengths, 0.0)):
-            raise ValueError("a length is no whole number")
+        steps = sum(lengths)
+        if type(steps) is not int or steps > 10**18:
+            raise ValueError("a length is no whole number, or out of range")
         sum(rewards, 0.0)
         if not set(types) <= {"t", "e"} or min(lengths, default=0) < 0:
             raise ValueError("an episode type or a length is none")
