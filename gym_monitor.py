@@ -714,6 +714,8 @@ class StatsRecorder:
 def _as_number(reward: Any) -> float:
     """A reward as a float: of numbers, numpy's scalars, and arrays and tensors with one element."""
     try:
+        if isinstance(reward, (float, int)):
+            return float(reward)
         item = getattr(reward, "item", None)
         return float(reward if item is None else item())
     except Exception as problem:  # torch has a RuntimeError for a tensor of two elements
@@ -1562,7 +1564,8 @@ class _Recording:
         self.open = True
         self.inherited = False            # by a forked child
         self._rewards = stats.rewards     # of the episode under way
-        self._outside = True              # no episode is being recorded: the one thing that `step` has to look at
+        self._aside = True                # `step` has no plain case before it: the one thing that it has to look at
+        self._other_form = False          # ... for results of `step` aren't five values
         self._summary: Dict[str, Any] = {}                # what `info["episode"]` said last
         self._broken = False              # ... for an exception left `step`, so that this episode does not count
         self._clip: Optional[VideoRecorder] = None        # the video that is being captured
@@ -1578,8 +1581,8 @@ class _Recording:
     # The episodes
 
     def step(self, action: Any) -> Any:
-        if self._outside:
-            return self._step_outside(action)
+        if self._aside:
+            return self._step_aside(action)
         try:
             result = self.env.step(action)
         except BaseException:
@@ -1590,23 +1593,37 @@ class _Recording:
             done = terminated or truncated
             self._rewards.append(float(reward))
         except Exception:
-            done, info = self._step_of_another_form(result)
+            done, info = self._note_other_form(result)
         if done or self._capturing:
             self._after_step(done, info)
         return result
 
-    def _step_of_another_form(self, result: Any) -> Tuple[bool, Any]:
-        """Record the reward of a step that isn't as expected, of any form that there is; return `done` and `info`."""
+    def _note_other_form(self, result: Any) -> Tuple[bool, Any]:
+        """Record the reward of a step in any form that there is; return whether it ends the episode, and its info."""
         try:
             reward, done, info = _reward_done_info(result)
             self._rewards.append(_as_number(reward))
         except Error:
             self._break_episode()
             raise
+        self._aside = self._other_form = True  # the next one will be, too: an exception a step is slow
         return done, info
 
-    def _step_outside(self, action: Any) -> Any:
-        """A step when no episode is being recorded: an error while we record, else the environment's own business."""
+    def _step_aside(self, action: Any) -> Any:
+        """A step whose result has another form, or when no episode is being recorded.
+
+        That is an error while we record, and else the environment's own business.
+        """
+        if self._other_form and not self.stats.done and not self._broken:
+            try:
+                result = self.env.step(action)
+            except BaseException:
+                self._break_episode()
+                raise
+            done, info = self._note_other_form(result)
+            if done or self._capturing:
+                self._after_step(done, info)
+            return result
         if self.open and not self._broken:
             self.stats.before_step(action)
         self._tell_inherited()
@@ -1618,12 +1635,12 @@ class _Recording:
 
     def _break_episode(self) -> None:
         """After an exception nobody knows what the episode has been: what follows, up to a reset, is not recorded."""
-        self._outside = self._broken = True
+        self._aside = self._broken = True
 
     def _after_step(self, done: bool, info: Any) -> None:
         number = self.episode_id
         if done:
-            self._outside = True
+            self._aside = True
             last, self._summary = self._summary, self.stats.save_complete(info)  # first: pictures may take their time
             key = self.options.stats_key
             if key is not None and isinstance(info, dict) and (key not in info or info[key] is last):
@@ -1652,14 +1669,14 @@ class _Recording:
 
     def _drop_episode(self) -> None:
         """Forget the episode under way, and its videos with it."""
-        self.stats.done = self._outside = True
+        self.stats.done = self._aside = True
         self._broken = False
         for clip in self._episode_clips:
             self._discard(clip)
 
     def _begin_episode(self) -> None:
         self.stats.after_reset(None)
-        self._outside = False  # first, for Ctrl-C may come while the picture is drawn
+        self._aside = self._other_form  # first, for Ctrl-C may come while the picture is drawn
         self._begin_clips(self.episode_id)
 
     @property
@@ -1794,7 +1811,7 @@ class _Recording:
     def close(self) -> None:
         """End the recording, and wait until its files are complete. An `Error` leaves it open, to try again."""
         if self.open:
-            self._outside = True
+            self._aside = True
             self._end_clip()
             self._settle(wait=True)
             self.stats.close()
@@ -1806,7 +1823,7 @@ class _Recording:
         """A forked child has no part in the recording: it goes on in the parent."""
         self._no_clip()
         self._ended_clips = []
-        self._outside = self.inherited = True
+        self._aside = self.inherited = True
         self.open = self._broken = False
 
     def _tell_inherited(self) -> None:
@@ -2155,7 +2172,7 @@ class _VectorRecording(_Recording):
 
     def reset(self, **kwargs: Any) -> Any:
         mask = (kwargs.get("options") or {}).get("reset_mask")
-        chosen = None if mask is None or self._outside else [index for index, on in enumerate(mask.tolist()) if on]
+        chosen = None if mask is None or self._aside else [index for index, on in enumerate(mask.tolist()) if on]
         result = self.env.reset(**kwargs)
         if not self.open:
             self._tell_inherited()
@@ -2165,7 +2182,7 @@ class _VectorRecording(_Recording):
             self._types = [self.stats.type] * int(self.env.num_envs)
             self._start_time = time.perf_counter()
             self.stats.after_reset(None)
-            self._outside = self._broken = False
+            self._aside = self._broken = False
         elif self._returns is not None:
             self._resetting = [index for index in self._resetting if index not in chosen]
             self._restart(chosen)
@@ -2177,8 +2194,8 @@ class _VectorRecording(_Recording):
         return result
 
     def step(self, action: Any) -> Any:
-        if self._outside:
-            return self._step_outside(action)
+        if self._aside:
+            return self._step_aside(action)
         try:
             result = self.env.step(action)
             rewards, ended, infos = _rewards_and_ends(result)
