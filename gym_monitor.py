@@ -223,7 +223,7 @@ def _remove(path: Optional[str]) -> None:
 def _write_atomically(path: str, content: bytes) -> None:
     """Put a whole file in the place of the old one at once, so that no reader sees half of it."""
     folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f"{FILE_PREFIX}.tmp.{name}")
+    temporary = os.path.join(folder, f"{FILE_PREFIX}.tmp.{os.getpid()}.{name}")
     _remove(temporary)
     try:
         with _exclusive(temporary) as file:
@@ -342,7 +342,7 @@ def _own(owner: Any) -> None:
     """Have something closed when this process ends."""
     global _leaves_by_multiprocessing
     _owners.add(owner)
-    # A process of multiprocessing that was forked leaves without atexit (up to CPython 3.12 or so).
+    # A process of multiprocessing that was forked leaves without atexit (up to CPython 3.12).
     util = sys.modules.get("multiprocessing.util")
     if util is not None and _leaves_by_multiprocessing != os.getpid():
         _leaves_by_multiprocessing = os.getpid()
@@ -1564,10 +1564,10 @@ class _Recording:
         self.open = True
         self.inherited = False            # by a forked child
         self._rewards = stats.rewards     # of the episode under way
-        self._aside = True                # `step` has no plain case before it: the one thing that it has to look at
-        self._other_form = False          # ... for results of `step` aren't five values
+        self._aside = True                # whether `step` has to take the long way: the one thing that it looks at
+        self._other_form = False          # ... for its results are not five values
+        self._broken = False              # ... for an exception left it, so that this episode does not count
         self._summary: Dict[str, Any] = {}                # what `info["episode"]` said last
-        self._broken = False              # ... for an exception left `step`, so that this episode does not count
         self._clip: Optional[VideoRecorder] = None        # the video that is being captured
         self._capturing = options.step_trigger is not None  # whether `step` has to think of videos
         self._episode_clips: List[VideoRecorder] = []     # those begun in this episode
@@ -1644,7 +1644,11 @@ class _Recording:
             last, self._summary = self._summary, self.stats.save_complete(info)  # first: pictures may take their time
             key = self.options.stats_key
             if key is not None and isinstance(info, dict) and (key not in info or info[key] is last):
-                info[key] = self._summary  # in place of the last one where the environment has one `info` for all
+                # ... in place of the last one, where the environment has one `info` for all its steps
+                try:
+                    info[key] = self._summary
+                except Exception as problem:
+                    _warn_once("The info of an episode took no entry: %r", problem)
         if self._capturing and not (done and self.stats.autoreset):  # else it shows the next episode already
             self._film(self.stats.total_steps - 1, number)
         if done:

@@ -3733,6 +3733,18 @@ def test_info_that_is_no_dictionary_passes_through(tmp_path, info):
     assert load_results(str(tmp_path))["episode_rewards"] == [1.0]
 
 
+def test_info_that_takes_no_entry_passes_through(tmp_path, caplog):
+    class Frozen(dict):
+        def __setitem__(self, key, value):
+            raise TypeError("frozen")
+
+    info = Frozen(level=1)
+    with Monitor(Told(info=info), str(tmp_path), False) as env:
+        env.reset()
+        assert env.step(0)[3] is info
+    assert load_results(str(tmp_path))["episode_rewards"] == [1.0] and "frozen" in caplog.text
+
+
 # ---- 10. hostile directories ----
 
 def record_run(directory, episodes=3):
@@ -4510,6 +4522,13 @@ def test_page_is_written_in_one_go(sample):
     gym_monitor._run_report([sample])
     gym_monitor._run_report([sample])
     assert [name for name in os.listdir(sample) if "tmp" in name] == []
+
+
+def test_page_may_be_written_by_several_at_once(sample):
+    program = "import sys, gym_monitor as g; page = sys.argv[1] + '/openaigym.report.html'\n" \
+              "for _ in range(100): g._write_atomically(page, b'page')"
+    writers = [begin(program, sample) for _ in range(3)]
+    assert [(writer.communicate()[1], writer.returncode) for writer in writers] == [("", 0)] * 3
 
 
 def test_page_that_cannot_be_written_is_an_error_that_names_it(sample, tmp_path):
