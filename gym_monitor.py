@@ -650,7 +650,7 @@ class StatsRecorder:
         else:
             self._journal_state = status.st_size, waiting[max(0, status.st_size - size):]
 
-    def is_taken(self) -> bool:
+    def _is_taken(self) -> bool:
         """Whether the directory was cleared under the recorder, and its file names are another one's by now."""
         journal = self._journal
         return journal is not None and os.path.lexists(self.journal_path) and not _is_same(
@@ -685,7 +685,7 @@ class StatsRecorder:
             self._saved = newest.stop
         except OSError as problem:
             way_out = "Make room or make the directory writable again, then call close() once more."
-            if self.is_taken():
+            if self._is_taken():
                 way_out = "The directory was cleared meanwhile, and another monitor has these names: move its files."
             raise Error(f"The statistics cannot be written to {self.directory}: {problem.strerror}. {way_out}"
                         ) from problem
@@ -1702,7 +1702,7 @@ class _Recording:
 
     def _begin_clip(self, name: str, metadata: Dict[str, Any]) -> None:
         self._end_clip()
-        if self.stats.is_taken():
+        if self.stats._is_taken():
             return  # `close` will be an error; it is no reason to write over another monitor's videos.
         path = os.path.join(self.stats.directory, f"{FILE_PREFIX}.video.{self.infix}.{name}")
         try:
