@@ -1099,6 +1099,11 @@ class _Process:
             self._words.close()
             raise
 
+    def __del__(self) -> None:
+        """It ends where its input does, however this was dropped: Ctrl-C may come as it starts."""
+        with contextlib.suppress(Exception):
+            self.close()
+
     def stop(self) -> str:
         """Kill the process and its children if they still run, and return what it said."""
         if self.process.poll() is None:
@@ -1158,11 +1163,16 @@ class _FFmpegEncoder(_Encoder):
             "-movflags", "+faststart", "-f", "mp4", "file:" + name]
         command[1:1] = ["-loglevel", "error"]
         self.version = {"backend": "ffmpeg", "version": ffmpeg.version, "cmdline": ["ffmpeg"] + command[1:]}
-        self._child = _Process(command, folder or None)
-        assert self._child.process.stdin is not None
-        self._pipe = self._child.process.stdin.fileno()
-        self._poll = _prepare_pipe(self._pipe)
         self._rest = memoryview(b"")  # of the frame that is being written
+        self._torn = False            # it is not known how much of it has been
+        self._child = _Process(command, folder or None)
+        try:
+            assert self._child.process.stdin is not None
+            self._pipe = self._child.process.stdin.fileno()
+            self._poll = _prepare_pipe(self._pipe)
+        except BaseException:
+            self._child.stop()
+            raise
 
     def write(self, frame: Any) -> None:
         picture = _picture(frame)
@@ -1174,6 +1184,8 @@ class _FFmpegEncoder(_Encoder):
 
     def _write_rest(self) -> None:
         while self._rest:
+            if self._torn:
+                raise Error("Ctrl-C came while a frame was being written")
             try:
                 self._rest = self._rest[os.write(self._pipe, self._rest):] or memoryview(b"")
             except BlockingIOError as problem:
@@ -1183,6 +1195,9 @@ class _FFmpegEncoder(_Encoder):
                 self._note_sign()
                 self.finished(wait=True)
                 raise Error("ffmpeg ended before the video did") from problem
+            except BaseException:
+                self._torn = True
+                raise
 
     def end(self) -> None:
         self._write_rest()
@@ -1362,11 +1377,15 @@ class VideoRecorder:
             self.path, ending = base + ".cast", ".cast"
         _remove(self.path)
         _exclusive(self.path).close()
-        encoder: _Encoder = _ENCODERS[ending](self.path, self.frames_per_sec, frame)
-        self._encoder = encoder
-        self.metadata["encoder_version"] = dict(encoder.version)
+        try:
+            self._encoder = _ENCODERS[ending](self.path, self.frames_per_sec, frame)
+        except KeyboardInterrupt as problem:
+            self._give_up(problem)  # two encoders must not write one file
+            raise
+        assert self._encoder is not None
+        self.metadata["encoder_version"] = dict(self._encoder.version)
         self._write_metadata(empty=False)
-        return encoder
+        return self._encoder
 
     def close(self) -> None:
         """End the video, and wait until its file is complete. May be called again."""
@@ -1397,7 +1416,7 @@ class VideoRecorder:
         _owners.discard(self)
         return True
 
-    def _give_up(self, problem: Exception) -> None:
+    def _give_up(self, problem: BaseException) -> None:
         """The one rule for a video that cannot be made: no file, a reason in the metadata, a line in the log."""
         self.broken = True
         reason = str(problem) or type(problem).__name__
@@ -1576,6 +1595,7 @@ class _Recording:
         self._listed = 0                  # how many of them are in the manifests of earlier batches
         self._flushed = (-1, 0, "")       # how many episodes and videos the newest manifest knows of, and its path
         self._popped: List[Any] = []      # frames of `rgb_array_list` that the recorder took from the environment
+        self._cleared_at = -1             # after how many steps its files were cleared on purpose
         _own(self)
 
     # The episodes
@@ -1585,27 +1605,23 @@ class _Recording:
             return self._step_aside(action)
         try:
             result = self.env.step(action)
+            try:
+                _, reward, terminated, truncated, info = result
+                done = terminated or truncated
+                self._rewards.append(float(reward))
+            except Exception:
+                done, info = self._note_other_form(result)
         except BaseException:
             self._break_episode()
             raise
-        try:
-            _, reward, terminated, truncated, info = result
-            done = terminated or truncated
-            self._rewards.append(float(reward))
-        except Exception:
-            done, info = self._note_other_form(result)
         if done or self._capturing:
             self._after_step(done, info)
         return result
 
     def _note_other_form(self, result: Any) -> Tuple[bool, Any]:
         """Record the reward of a step in any form that there is; return whether it ends the episode, and its info."""
-        try:
-            reward, done, info = _reward_done_info(result)
-            self._rewards.append(_as_number(reward))
-        except Error:
-            self._break_episode()
-            raise
+        reward, done, info = _reward_done_info(result)
+        self._rewards.append(_as_number(reward))
         self._aside = self._other_form = True  # the next one will be, too: an exception a step is slow
         return done, info
 
@@ -1617,10 +1633,10 @@ class _Recording:
         if self._other_form and not self.stats.done and not self._broken:
             try:
                 result = self.env.step(action)
+                done, info = self._note_other_form(result)
             except BaseException:
                 self._break_episode()
                 raise
-            done, info = self._note_other_form(result)
             if done or self._capturing:
                 self._after_step(done, info)
             return result
@@ -1640,7 +1656,7 @@ class _Recording:
     def _after_step(self, done: bool, info: Any) -> None:
         number = self.episode_id
         if done:
-            self._aside = True
+            self.stats.done = self._aside = True
             last, self._summary = self._summary, self.stats.save_complete(info)  # first: pictures may take their time
             key = self.options.stats_key
             if key is not None and isinstance(info, dict) and (key not in info or info[key] is last):
@@ -1818,10 +1834,19 @@ class _Recording:
             self._aside = True
             self._end_clip()
             self._settle(wait=True)
-            self.stats.close()
-            self._flush()
+            if self._cleared_at == self.stats.total_steps:
+                self.stats._let_go()
+            else:
+                self.stats.close()
+                self._flush()
             self.open = self._broken = False
             _owners.discard(self)
+
+    def expect_clearing(self) -> None:
+        """Another monitor will clear the directory on purpose: if no step follows, nothing is written there again."""
+        for clip in self._episode_clips + self._ended_clips:
+            self._discard(clip)
+        self._cleared_at = self.stats.total_steps
 
     def _let_go(self) -> None:
         """A forked child has no part in the recording: it goes on in the parent."""
@@ -1922,9 +1947,14 @@ class Monitor:
         type_ = _episode_type(mode or "training")
         owner = _check_uid(uid)
         folder = _check_directory(directory)
+        if issubclass(type(self.env), Monitor) and self.env.enabled and self.env.directory == folder:
+            raise Error(f"The environment is itself a monitor that records into {folder}: wrap the one inside.")
         made = _make_directory(folder)
         try:
             if force:
+                for other in list(_owners):  # as where the cell of a notebook is run again
+                    if isinstance(other, _Recording) and other.stats.directory == folder:
+                        other.expect_clearing()
                 clear_monitor_files(folder)
             elif not resume:
                 _refuse_earlier_run(folder)
@@ -2093,6 +2123,11 @@ class Monitor:
         return [] if stats is None else [timestamp - stats.t_start for timestamp in stats.timestamps]
 
     # Everything else is the environment's
+
+    @classmethod
+    def class_name(cls) -> str:
+        """gym's wrappers ask those below them, so as to tell who is wrapped twice."""
+        return cls.__name__
 
     @property
     def unwrapped(self) -> Any:
@@ -3168,21 +3203,20 @@ def _write_report(curves: List[_Curve], path: str, embed: bool = False,
 
 def _watch(dirs: Sequence[str], path: str, embed: bool) -> None:
     """Write the page again whenever a directory has changed, until Ctrl-C."""
-    seen = None
+    seen: List[Tuple[str, int, int]] = []
     try:
         while True:
             began = time.monotonic()
-            state = _state(dirs, path)
             try:
-                if state != seen:
+                before, seen = seen, _state(dirs, path)
+                if seen != before:
                     _write_report(list(map(_read_curve, dirs)), path, embed, _REFRESH_SECONDS)
-            except Error as error:      # a run that begins anew is for a moment not there
+            except (Error, OSError) as error:   # a run that begins anew is for a moment not there
                 _complain(str(error))
-            seen = state
             # Reading a long run takes a while: then less often, so as to leave the machine to the run.
             time.sleep(max(_REFRESH_SECONDS / 2, 5 * (time.monotonic() - began)))
     except KeyboardInterrupt:
-        with contextlib.suppress(Error):        # the last page does not look for a newer one
+        with contextlib.suppress(Error, OSError):   # the last page does not look for a newer one
             _write_report(list(map(_read_curve, dirs)), path, embed)
 
 

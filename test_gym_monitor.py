@@ -16,6 +16,7 @@ import inspect
 import io
 import itertools
 import json
+import linecache
 import logging
 import math
 import multiprocessing
@@ -402,6 +403,13 @@ def test_close_returns_what_the_environments_does(run):
     env = Walk()
     env.close = lambda: "closed"
     assert Monitor(env, run).close() == "closed"
+
+
+def test_gyms_wrappers_are_told_the_class_of_a_monitor(run):
+    class Named(Walk):
+        class_name = "of the environment"
+
+    assert Monitor(Named(), run).class_name() == "Monitor"
 
 
 def test_attributes_are_the_environments_own(run):
@@ -2899,12 +2907,14 @@ def test_killed_process_loses_no_completed_episode(tmp_path, kills, lines, write
 
 
 def interrupt_line(number, functions, action):
-    """Do something, with Ctrl-C before the line of that number in some functions; return whether it was reached."""
+    """Do something, with Ctrl-C before the line of that number in our functions; return whether it was reached."""
     lines = itertools.count()
 
     def trace(frame, event, argument):
-        if frame.f_code.co_name in functions and event == "line" and next(lines) == number:
-            raise KeyboardInterrupt
+        if event == "line" and frame.f_code.co_name in functions and frame.f_code.co_filename == MODULE and (
+                linecache.getline(MODULE, frame.f_lineno).strip() != "try:"):  # where no signal is handled
+            if next(lines) == number:
+                raise KeyboardInterrupt
         return trace
 
     before = sys.gettrace()
@@ -2946,6 +2956,33 @@ def test_episodes_around_ctrl_c_at_any_line_of_their_record_stay_themselves(tmp_
     assert number > 10
 
 
+@pytest.mark.parametrize("kind", [Walk, OldWalk], ids=["five values", "four values"])
+def test_steps_around_ctrl_c_at_any_line_of_one_are_counted_right_or_not_at_all(tmp_path, kind):
+    def play_on(env):
+        try:
+            while not any(env.step(0)[2:-1]):
+                pass
+        except ResetNeeded:  # the interrupted step was the last one
+            pass
+
+    for number in itertools.count():
+        env = Monitor(kind(4), str(tmp_path / str(number)), False, allow_early_resets=True)
+        play(env, 2)
+        env.reset()
+        functions = "step", "_step_aside", "_note_other_form", "_reward_done_info", "_after_step", "save_complete"
+        reached = interrupt_line(number, functions, lambda env=env: play_on(env))
+        if env.env.steps < 4:
+            play_on(env)
+        play(env)
+        env.close()
+        results = load_results(env.directory)
+        assert set(zip(results["episode_lengths"], results["episode_rewards"])) == {(4, 10.0)}
+        assert 3 <= len(results["episode_lengths"]) <= 4
+        if not reached:
+            break
+    assert number > 20
+
+
 @pytest.mark.parametrize("keep", [True, False])
 def test_videos_around_ctrl_c_at_any_line_of_their_end_play(tmp_path, no_ffmpeg, keep):
     for number in itertools.count():
@@ -2962,6 +2999,45 @@ def test_videos_around_ctrl_c_at_any_line_of_their_end_play(tmp_path, no_ffmpeg,
         assert frames[0] == frames[-1] == 4 and set(frames) <= {3, 4, 5} and 3 - (not keep) <= len(frames) <= 5
         if not reached:
             break
+    assert number > 20
+
+
+@needs_ffmpeg
+@needs_proc
+def test_video_of_which_nobody_knows_how_much_was_written_is_given_up(tmp_path, monkeypatch):
+    write, calls = os.write, itertools.count()
+
+    def interrupted(*arguments):
+        written = write(*arguments)
+        if next(calls) == 3:
+            raise KeyboardInterrupt
+        return written
+
+    with Monitor(RandomWalk(6, draw=picture), str(tmp_path), every, allow_early_resets=True) as env:
+        env.reset()
+        monkeypatch.setattr(os, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            play_on(env)
+        monkeypatch.undo()
+        play_on(env)
+        play_random(env)
+    (recording, _), = load_results(str(tmp_path))["videos"]
+    assert "video000001" in recording and count_frames(recording) == 7
+    assert [video["broken"] for video in metadata_of(tmp_path)] == [True, False]
+    assert not processes_in(str(tmp_path))
+
+
+@needs_ffmpeg
+@needs_proc
+def test_video_whose_beginning_is_interrupted_leaves_no_process(tmp_path):
+    for number in itertools.count():
+        env = Monitor(RandomWalk(draw=picture), str(tmp_path / str(number)), every, allow_early_resets=True)
+        if not interrupt_line(number, ("__init__", "_prepare_pipe"), env.reset):
+            break
+        play_random(env)
+        wait_until(lambda env=env: not processes_in(env.directory))
+        env.close()
+        assert [count_frames(recording) for recording, _ in load_results(env.directory)["videos"]] == [4]
     assert number > 20
 
 
@@ -3157,6 +3233,36 @@ def test_sixteen_processes_at_once_in_one_directory(tmp_path, no_ffmpeg, uid, pi
     assert len(named) == len(set(named)) == 2 * 16 * 5
     assert len({read_json_file(manifest)["stats"] for manifest in results["manifests"]}) == 16
     assert len(files(directory)) == 16 * (3 + 2 * 5)
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_a_cell_of_a_notebook_that_is_run_again_begins_anew_with_force(tmp_path, no_ffmpeg, steps):
+    directory = str(tmp_path)
+    env = Monitor(RandomWalk(3, 1), directory, every, force=True)
+    play_random(env, 3)
+    env.reset()
+    another = Monitor(RandomWalk(4, 2), directory, every, force=True)
+    for _ in range(steps):
+        env.step(0)  # ... unless the old one goes on: then all of it is kept
+    del env
+    gc.collect()
+    play_random(another, 2)
+    another.close()
+    results = load_results(directory)
+    assert results["episode_lengths"] == ([3, 3, 3, 3] if steps else []) + [4, 4]
+    assert results["videos"] == another.videos and len(another.videos) == 2
+    assert another.file_infix.endswith(f".{os.getpid()}")
+    assert len(files(directory, ".manifest.json")) == 1 + bool(steps)
+
+
+def test_a_monitor_around_one_that_records_into_the_same_directory_is_an_error(tmp_path):
+    with Monitor(RandomWalk(), str(tmp_path / "run"), False) as env:
+        with pytest.raises(Error, match="itself"):
+            Monitor(env, str(tmp_path / "run"), False, resume=True)
+        with Monitor(env, str(tmp_path / "more"), False) as above:
+            play_random(above, 2)
+    for name in ("run", "more"):
+        assert len(load_results(str(tmp_path / name))["episode_rewards"]) == 2
 
 
 def test_later_run_of_the_same_uid_goes_on(tmp_path):
@@ -3919,10 +4025,10 @@ def test_video_that_is_a_link_is_not_listed(tmp_path, secret, no_ffmpeg):
 
 def test_recording_follows_no_link_that_lies_in_its_way(tmp_path, secret, no_ffmpeg):
     env = Monitor(RandomWalk(), str(tmp_path / "inside"), every)
-    for name in ("manifest.{}.manifest.json", "tmp.openaigym.manifest.{}.manifest.json",
-                 "episode_batch.{}.stats.json", "tmp.openaigym.episode_batch.{}.stats.json",
-                 "video.{}.video000000.png", "video.{}.video000000.meta.json"):
-        os.symlink(secret, os.path.join(env.directory, "openaigym." + name.format(env.file_infix)))
+    for name in ("manifest.{0}.manifest.json", "tmp.{1}.openaigym.manifest.{0}.manifest.json",
+                 "episode_batch.{0}.stats.json", "tmp.{1}.openaigym.episode_batch.{0}.stats.json",
+                 "video.{0}.video000000.png", "video.{0}.video000000.meta.json"):
+        os.symlink(secret, os.path.join(env.directory, "openaigym." + name.format(env.file_infix, os.getpid())))
     returns = play_random(env, 2)
     env.close()
     assert load_results(env.directory)["episode_rewards"] == returns
