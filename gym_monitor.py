@@ -1178,14 +1178,14 @@ class _FFmpegEncoder(_Encoder):
         picture = _picture(frame)
         if picture.shape != self._shape:
             raise InvalidFrame(f"The size of the frames changed from {self._shape} to {picture.shape}.")
-        self._write_rest()  # of a frame that Ctrl-C cut short: without it those that follow would be shifted
+        if self._torn:
+            raise Error("Ctrl-C came while a frame was being written: those that follow would be shifted")
+        self._write_rest()  # of a frame that Ctrl-C cut short between two writes
         self._rest = picture.cast("B")
         self._write_rest()
 
     def _write_rest(self) -> None:
         while self._rest:
-            if self._torn:
-                raise Error("Ctrl-C came while a frame was being written")
             try:
                 self._rest = self._rest[os.write(self._pipe, self._rest):] or memoryview(b"")
             except BlockingIOError as problem:
@@ -1200,7 +1200,8 @@ class _FFmpegEncoder(_Encoder):
                 raise
 
     def end(self) -> None:
-        self._write_rest()
+        if not self._torn:  # else the video ends with the frame before
+            self._write_rest()
         assert self._child.process.stdin is not None
         self._child.process.stdin.close()
         self._note_sign()
