@@ -1605,8 +1605,8 @@ def _merge(runs: Sequence[_Run]) -> Tuple[Dict[str, Any], List[int]]:
     columns: Dict[str, List[Any]] = {
         name: list(itertools.chain.from_iterable(getattr(run, name) for run in runs)) for name in _EPISODE_COLUMNS}
     columns["data_sources"] = [number for number, run in enumerate(runs) for _ in run.timestamps]
-    infos = {word: list(itertools.chain.from_iterable(
-        run.info.get(word) or [None] * len(run.timestamps) for run in runs)) for run in runs for word in run.info}
+    infos = {word: [value for run in runs for value in run.info.get(word) or [None] * len(run.timestamps)]
+             for word in sorted({word for run in runs for word in run.info})}
     order = sorted(range(len(columns["timestamps"])), key=columns["timestamps"].__getitem__)
     pick = operator.itemgetter(*order) if len(order) > 1 else tuple  # sorts a million entries at the speed of C
     merged: Dict[str, Any] = {name: list(pick(column)) for name, column in columns.items()}

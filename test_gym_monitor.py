@@ -1991,7 +1991,7 @@ def moments_of(action, most):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Ctrl-C in a finalizer is only printed
 @pytest.mark.parametrize("kind, ending, most", [
     (Walk, "", 200), (OldWalk, "", 200), (Autoreset, "", 200), (Film, ".png", 120),
-    pytest.param(Film, ".mp4", 12, marks=needs_ffmpeg)])
+    pytest.param(Film, ".mp4", 6, marks=needs_ffmpeg)])
 def test_ctrl_c_anywhere_in_an_episode_counts_it_right_or_not_at_all(
         tmp_path, processes, monkeypatch, kind, ending, most):
     if ending != ".mp4":
@@ -2562,7 +2562,7 @@ def test_forks_beside_a_thread_that_films_never_hang(run):
         sys.setswitchinterval(1e-5)
         threading.Thread(target=film).start()
         try:
-            for _ in range(400):
+            for _ in range(150):
                 pid = os.fork()
                 if pid == 0:
                     os._exit(0)
