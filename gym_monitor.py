@@ -21,7 +21,7 @@ The directory then holds a journal with a row for every episode, videos of those
 manifest. Any object with `reset` and `step` is an environment. ffmpeg makes the videos where there is one; where
 there is none, the standard library does. `python3 gym_monitor.py demo` shows it all with nothing installed.
 
-Who calls whom; nothing calls upward:
+Who calls whom:
 
     Monitor                  passes for the environment: its calls, attributes, isinstance; start and close
       └ _Recording           from start to close: step, reset, what becomes of an episode
@@ -37,9 +37,8 @@ The sections, in reading order; each uses only those above it:
     Files                    creating, replacing and reading them, so that none is torn, overwritten or a trap
     Exit and forks           what becomes of open files when the interpreter ends, or the process forks
     Statistics               StatsRecorder and its journal
-    Environments             what they answer, what they draw, what they are called
-    Arguments                the checks of what the user passes
-    Encoders                 MP4 by ffmpeg, animated PNG, text recordings
+    Environments             what they answer, draw and are called; the checks of what the user passes
+    Encoders                 animated PNG, text recordings, MP4 by ffmpeg
     Video recorder           VideoRecorder
     Results                  load_results: what a directory holds, merged over its runs
     Recording                _Clips and _Recording, and the latter for vectors
@@ -141,11 +140,7 @@ FILE_PREFIX = "openaigym"
 MANIFEST_PREFIX = FILE_PREFIX + ".manifest"
 _REPORT_NAME = FILE_PREFIX + ".report.html"
 
-# What a caller may name a file or a directory by.
-_PathLike = Union[str, "os.PathLike[str]"]
-
-# A file that claims to be larger is not read: it is damaged, or a trap.
-_LARGEST_FILE = 1 << 30
+_PathLike = Union[str, "os.PathLike[str]"]  # what a caller may name a file or a directory by
 
 
 def detect_monitor_files(dir: _PathLike) -> List[str]:
@@ -156,8 +151,8 @@ def detect_monitor_files(dir: _PathLike) -> List[str]:
 
 def detect_training_manifests(dir: _PathLike, files: Optional[Iterable[str]] = None) -> List[str]:
     """Paths of the manifests in a directory, sorted by name; `files`: its base names, if they are known already."""
-    names = os.listdir(dir) if files is None else files
-    return [os.path.join(dir, name) for name in sorted(names) if name.startswith(MANIFEST_PREFIX + ".")]
+    names = sorted(os.listdir(dir) if files is None else files)
+    return [os.path.join(dir, name) for name in names if name.startswith(MANIFEST_PREFIX + ".")]
 
 
 def clear_monitor_files(dir: _PathLike) -> None:
@@ -190,26 +185,6 @@ class _writing:
             raise Error(f"{self.path} cannot be written: {problem.strerror}.") from problem
 
 
-def _create(path: str) -> int:
-    """Create a file and return its descriptor; FileExistsError if the name exists, even as a link.
-
-    Our long-lived files are descriptors rather than file objects. A number has neither a lock, which a fork could
-    find held, nor a finalizer, which the garbage collector could run before that of the file's owner.
-    """
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-
-
-def _write_at(descriptor: int, offset: int, content: bytes) -> None:
-    """Write all of the bytes at an offset, or raise: a disk that is nearly full takes only some of them."""
-    while content:
-        if hasattr(os, "pwrite"):
-            written = os.pwrite(descriptor, content, offset)
-        else:
-            os.lseek(descriptor, offset, os.SEEK_SET)
-            written = os.write(descriptor, content)
-        content, offset = content[written:], offset + written
-
-
 def _remove(path: Optional[str]) -> None:
     """Remove a file that may not be there. One that cannot be removed is left."""
     if path:
@@ -217,19 +192,61 @@ def _remove(path: Optional[str]) -> None:
             os.unlink(path)
 
 
+class _File:
+    """A file that grows: the journal, or a recording that we encode ourselves. `Error` if it cannot be written.
+
+    It is a descriptor rather than a file object. A number has neither a lock, which a fork could find held, nor a
+    finalizer, which the garbage collector could run before that of the file's owner.
+
+    Attributes:
+        tail: how many episodes or frames it holds, and its size. They are one value: if an interrupt or a full disk
+            comes before that is replaced, the next call writes to the same place, and nothing is doubled or torn.
+    """
+
+    def __init__(self, path: str, start: bytes) -> None:
+        """Create it; an `Error` caused by FileExistsError if the name exists, even as a link."""
+        self.path = path
+        self.tail = 0, 0
+        with _writing(path):
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            self.descriptor: Optional[int] = os.open(path, flags, 0o666)
+        try:
+            self.append(start, 0)
+        except BaseException:
+            self.close()
+            _remove(path)
+            raise
+
+    def append(self, content: bytes, count: int = 1) -> None:
+        self.write_at(self.tail[1], content)
+        self.tail = self.tail[0] + count, self.tail[1] + len(content)
+
+    def write_at(self, offset: int, content: bytes) -> None:
+        """Write all of the bytes; a disk that is nearly full takes only some of them at a time."""
+        with _writing(self.path):
+            while content and self.descriptor is not None:
+                if hasattr(os, "pwrite"):
+                    written = os.pwrite(self.descriptor, content, offset)
+                else:
+                    os.lseek(self.descriptor, offset, os.SEEK_SET)
+                    written = os.write(self.descriptor, content)
+                content, offset = content[written:], offset + written
+
+    def close(self) -> None:
+        descriptor, self.descriptor = self.descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
 def _write_atomically(path: str, content: bytes) -> None:
     """Replace a file at once, so that no reader sees half of it; an `Error` leaves the old one whole."""
     folder, name = os.path.split(path)
-    owner = f"{os.getpid()}-{threading.get_ident()}"
-    temporary = os.path.join(folder, f"{FILE_PREFIX}.tmp.{owner}.{name}.tmp")
+    temporary = os.path.join(folder, f"{FILE_PREFIX}.tmp.{os.getpid()}-{threading.get_ident()}.{name}.tmp")
     _remove(temporary)  # left behind by a process of the same number that was killed
     try:
         with _writing(path):
-            descriptor = _create(temporary)
-            try:
-                _write_at(descriptor, 0, content)
-            finally:
-                os.close(descriptor)
+            with open(temporary, "xb") as file:
+                file.write(content)
             try:
                 os.replace(temporary, path)
             except PermissionError:  # by Windows, as long as a reader has the old file open
@@ -242,9 +259,8 @@ def _write_atomically(path: str, content: bytes) -> None:
 
 def _write_json(path: str, content: Dict[str, Any]) -> None:
     """Replace a JSON file at once. What JSON has no form for, such as a numpy number, becomes a number or a text."""
-    def convert(value: Any) -> Any:
-        return value.tolist() if hasattr(value, "tolist") else str(value)
-    _write_atomically(path, json.dumps(content, default=convert).encode("ascii"))
+    text = json.dumps(content, default=lambda value: value.tolist() if hasattr(value, "tolist") else str(value))
+    _write_atomically(path, text.encode("ascii"))
 
 
 def _read_file(path: str) -> bytes:
@@ -254,7 +270,7 @@ def _read_file(path: str) -> bytes:
             raise Error(f"{path} is not a regular file, so it is not read.")
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size  # of this file: another may have taken the name by now
-            if size > _LARGEST_FILE:
+            if size > 1 << 30:  # it is damaged, or a trap
                 raise Error(f"{path} is larger than any file of the recorder, so it is not read.")
             return file.read(size + 1)
     except (OSError, ValueError) as problem:
@@ -276,15 +292,11 @@ def _read_json(path: str) -> Dict[str, Any]:
 # Exit and forks
 # ---------------------------------------------------------------------------------------------------------------------
 
-# Everything that has a file or a process open. It is closed when the interpreter ends, and abandoned by a forked child,
-# for the files are its parent's. Being in here says nothing more: the garbage collector takes an object out of the set
-# before it calls `__del__`.
+# Everything that has a file or a process open: closed when the interpreter ends, abandoned by a forked child. Being in
+# here says nothing more, because the garbage collector takes an object out before it calls `__del__`.
 _owners: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 _told_multiprocessing = 0  # the process, by its number, in which multiprocessing knows of us
-
-_FORKED = ("This process was forked from one that records: what the environment does here is not recorded. Give the "
-          "child a Monitor of its own.")
 
 
 def _own(owner: Any) -> None:
@@ -315,7 +327,8 @@ def _close_quietly(close: Callable[[], None]) -> None:
 def _abandon_all() -> None:
     """What a forked child does first. Nothing here may take a lock: another thread of the parent may have held it."""
     for owner in list(_owners):
-        owner.abandon(_FORKED)
+        owner.abandon("This process was forked from one that records: what the environment does here is not recorded. "
+                      "Give the child a Monitor of its own.")
     _owners.clear()
 
 
@@ -330,13 +343,38 @@ if hasattr(os, "register_at_fork"):  # from CPython 3.7 on
 
 # The first columns of a journal are those of Stable-Baselines3's: return, length and end of an episode. Then its type.
 _JOURNAL_COLUMNS = ("r", "l", "t", "type")
+_GYM_COLUMNS = ("timestamps", "episode_lengths", "episode_rewards", "episode_types")
+
+
+def _as_number(reward: Any) -> float:
+    """A reward as a float: of numbers, numpy's scalars, and arrays and tensors with one element."""
+    try:
+        return float(reward if isinstance(reward, (float, int)) or not hasattr(reward, "item") else reward.item())
+    except (TypeError, ValueError, OverflowError, RuntimeError) as problem:  # torch's is a RuntimeError
+        raise Error(f"A reward has to be a number, and {reward!r} (a {type(reward).__name__}) is none.") from problem
+
+
+def _keyword_cells(keywords: Sequence[str], info: Dict[str, Any]) -> str:
+    """The entries named by `info_keywords`, as the rest of a line of CSV."""
+    cells = ""
+    for keyword in keywords:
+        text = ""
+        with contextlib.suppress(Exception):  # whatever the `__str__` of a user's object raises
+            # A row is one line, so that a torn one can be told: line breaks in a text become spaces. And the csv
+            # module does not read cells of more than 131,072 characters.
+            value = "" if info.get(keyword) is None else str(info[keyword])
+            text = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", value)[:60000]
+        if not text:
+            _warn_once(f"An episode's last info has no {keyword!r}, which info_keywords names: its cell stays empty.")
+        cells += ',"{}"'.format(text.replace('"', '""')) if re.search('[",]', text) else "," + text
+    return cells
 
 
 class StatsRecorder:
     """Keep return, length, end and type of every completed episode: in memory, in a journal, and as gym's JSON.
 
     A row goes into the journal, in one call to the operating system, the moment its episode is over: killing the
-    process loses nothing. The journal is the truth on disk; the JSON is a copy of it, for gym's readers.
+    process loses nothing. The JSON is a copy of it, for gym's readers.
 
     Args:
         directory: where the files go; it exists. None: the numbers stay in memory.
@@ -347,8 +385,9 @@ class StatsRecorder:
         allow_early_resets: whether an unfinished episode may be reset. It is not counted then.
 
     Attributes:
-        path: the stats.json.
+        path, journal_path: the two files.
         rewards: the rewards of the episode under way.
+        other_steps: the number of steps that are in no `rewards`: of earlier episodes, or of a vector environment.
         initial_reset_timestamp: when the first reset was, in seconds since the epoch; None before it.
         closed: whether everything is in the directory and nothing will follow.
 
@@ -365,57 +404,38 @@ class StatsRecorder:
     episode_types = property(lambda self: [episode[3] for episode in self._episodes])
     timestamps = property(lambda self: [self.t_start + seconds for seconds in self.episode_times])
     # All steps taken, those of unfinished episodes too; and the number of the episode under way or to come.
-    total_steps = property(lambda self: self._steps_before + len(self.rewards))
+    total_steps = property(lambda self: self.other_steps + len(self.rewards))
     episode_id = property(lambda self: self.first_episode_id + len(self._episodes))
 
     def __init__(self, directory: Optional[_PathLike], file_prefix: str, autoreset: bool = False,
                  env_id: Optional[str] = None, *, gym_version: str = "none", first_episode_id: int = 0,
                  info_keywords: Sequence[str] = (), allow_early_resets: bool = True) -> None:
         self.directory = None if directory is None else os.path.abspath(os.fspath(directory))
-        self.autoreset = autoreset
-        self.env_id = env_id
-        self.gym_version = gym_version
-        self.first_episode_id = first_episode_id
+        self.autoreset, self.allow_early_resets = autoreset, allow_early_resets
+        self.env_id, self.gym_version, self.first_episode_id = env_id, gym_version, first_episode_id
         self.info_keywords = tuple(info_keywords)
-        self.allow_early_resets = allow_early_resets
         self.initial_reset_timestamp: Optional[float] = None
-        self.rewards: List[float] = []
-        self._steps_before = 0  # the episode under way
         self._type = "t"
+        self.rewards: List[float] = []
+        self.other_steps = 0
         self._current: Optional[Tuple[float, str]] = None  # start and type of the episode under way
         self._episodes: List[Tuple[float, int, float, str]] = []  # return, length, seconds since t_start, type
         # The wall clock may be set while we record, so it is read once; from then on a steady clock counts.
         self.t_start, self._clock_start = time.time(), time.perf_counter()
-        self._journal: Optional[int] = None
-        self._tail = 0, 0  # of the journal: its size in bytes, and how many episodes are in it
+        self._journal: Optional[_File] = None
         self._cells: Dict[int, str] = {}  # the keyword cells of rows that still wait, by the episode's number
         self._next_try = 0.0  # when to write again after the disk was full, by the steady clock
-        # For one writer at a time: a thread that still trains may meet the end of the interpreter. A forked child
-        # never takes it, and a signal handler that calls close() may do so in the middle of a row.
+        # A thread that still trains may meet the end of the interpreter, and a signal handler a row half written.
         self._lock = threading.RLock()
         if self.directory is not None:
             self.path = os.path.join(self.directory, file_prefix + ".stats.json")
             self.journal_path = os.path.join(self.directory, file_prefix + ".monitor.csv")
-            self._create_journal()
-
-    def _create_journal(self) -> None:
-        header = json.dumps({"t_start": self.t_start, "env_id": self.env_id, "gym_version": self.gym_version,
-                             "first_episode_id": self.first_episode_id})
-        content = f"#{header}\n{','.join(_JOURNAL_COLUMNS + self.info_keywords)}\n".encode()
-        with _writing(self.journal_path):
-            try:
-                self._journal = _create(self.journal_path)
-            except FileExistsError as problem:
-                raise Error(f"Choose another file_prefix: {self.journal_path} is another recorder's.") from problem
+            header = json.dumps({"t_start": self.t_start, "env_id": env_id, "gym_version": gym_version,
+                                 "first_episode_id": first_episode_id})
+            columns = ",".join(_JOURNAL_COLUMNS + self.info_keywords)
+            self._journal = _File(self.journal_path, f"#{header}\n{columns}\n".encode())
             self.closed = False
             _own(self)
-            try:
-                _write_at(self._journal, 0, content)
-            except BaseException:
-                self.abandon("")
-                _remove(self.journal_path)
-                raise
-        self._tail = len(content), 0
 
     @property
     def type(self) -> str:
@@ -435,16 +455,10 @@ class StatsRecorder:
             raise ResetNeeded(f"Call reset() to begin an episode: step() was called {when}.")
 
     def after_step(self, observation: Any, reward: Any, done: bool, info: Any) -> None:
-        """Count a step, and record the episode if it is over.
-
-        Raises:
-            Error: the reward is no number. The episode is over then, without being counted.
-        """
-        try:
-            self.rewards.append(_as_number(reward))
-        except Error:
-            self._current = None
-            raise
+        """Count a step, and record the episode if that is over. An odd reward is an `Error` and ends it uncounted."""
+        current, self._current = self._current, None
+        self.rewards.append(_as_number(reward))
+        self._current = current
         if done:
             self.end_episode(info)
             if self.autoreset:
@@ -453,21 +467,16 @@ class StatsRecorder:
     def before_reset(self) -> None:
         """Raise an `Error` if the episode under way has steps and `allow_early_resets` is not set."""
         if self._current is not None and self.rewards and not self.allow_early_resets:
-            raise Error("Pass allow_early_resets=True if unfinished episodes may be dropped: reset() was called in "
-                        f"mid-episode, after {len(self.rewards)} steps.")
+            raise Error("Pass allow_early_resets=True to drop unfinished episodes: this one is not over.")
 
     def after_reset(self, observation: Any) -> None:
         """Begin an episode. One that is under way is dropped: it is not counted."""
-        self.add_steps(len(self.rewards))
+        self.other_steps += len(self.rewards)
         del self.rewards[:]
         now = time.perf_counter()
         self._current = now, self._type
         if self.initial_reset_timestamp is None:
             self.initial_reset_timestamp = self.t_start + (now - self._clock_start)
-
-    def add_steps(self, count: int) -> None:
-        """Count steps that are in no `rewards`: of a dropped episode, or of a vector environment."""
-        self._steps_before += count
 
     def end_episode(self, info: Any = None) -> Dict[str, Any]:
         """Record the episode under way as completed, and return its summary: see `record`."""
@@ -476,11 +485,7 @@ class StatsRecorder:
         return self.record(sum(self.rewards, 0.0), len(self.rewards), type, start, info)
 
     def record(self, reward: float, length: int, type: str, start: float, info: Any = None) -> Dict[str, Any]:
-        """Record an episode that began at `start`, by `time.perf_counter`, and ends now; `reward` is its return.
-
-        Returns:
-            `{"r": return, "l": length, "t": seconds since its reset}` and the entries named by `info_keywords`.
-        """
+        """Record an episode that began at `start` (`time.perf_counter`) and ends now; return its `info["episode"]`."""
         now = time.perf_counter()
         summary = {"r": reward, "l": length, "t": now - start}
         if self.info_keywords:
@@ -499,62 +504,45 @@ class StatsRecorder:
         return summary
 
     def _write_rows(self) -> None:
-        """Hand the rows of all episodes that are not in the journal yet to the operating system.
-
-        An interrupt or a full disk may come between any two lines. Then the tail is as before, and the next call
-        writes the same bytes to the same place: no row is doubled, torn or lost.
-        """
+        """Hand the rows of all episodes that are not in the journal yet to the operating system: see `_File.tail`."""
         with self._lock:
-            if self._journal is None:
-                return
-            (size, written), count = self._tail, len(self._episodes)
-            rows = "".join([self._row(number) for number in range(written, count)]).encode("utf-8", "backslashreplace")
-            with _writing(self.journal_path):
-                _write_at(self._journal, size, rows)
-            self._tail = size + len(rows), count
-            if self._cells:
-                for number in range(written, count):
+            if self._journal is not None:
+                new = range(self._journal.tail[0], len(self._episodes))
+                rows = "".join("{!r},{},{!r},{}{}\n".format(*self._episodes[number], self._cells.get(number, ""))
+                               for number in new)
+                self._journal.append(rows.encode("utf-8", "backslashreplace"), len(new))
+                for number in new if self._cells else ():
                     self._cells.pop(number, None)
-
-    def _row(self, number: int) -> str:
-        reward, length, seconds, type = self._episodes[number]
-        return f"{reward!r},{length},{seconds!r},{type}{self._cells.get(number, '')}\n"
 
     def flush(self) -> None:
         """Write the statistics as JSON, in gym's format; an `Error` where that cannot be done."""
         if not self.closed:
             if self.whose_names() == "another's":
                 raise Error(f"{self.directory} was cleared, and another monitor has the name of {self.path} by now.")
-            names = ("initial_reset_timestamp", "timestamps", "episode_lengths", "episode_rewards", "episode_types")
-            _write_json(self.path, {name: getattr(self, name) for name in names})
+            _write_json(self.path, {name: getattr(self, name) for name in ("initial_reset_timestamp", *_GYM_COLUMNS)})
 
     def close(self) -> None:
-        """Write what is not written yet. May be called again.
-
-        Raises:
-            Error: statistics are missing from the directory. Another call tries again.
-        """
+        """Write what is not written yet; an `Error` as long as that is missing from the directory."""
         if self.closed:
             return
         try:
             self._write_rows()
-            whose = self.whose_names()
-            if whose == "ours":
+            ours = self.whose_names() == "ours"
+            if ours:
                 with self._lock:
                     self._close_journal()  # first: at the limit of open files the JSON needs its place
             self.flush()
         except Error as problem:
             raise Error(f"Make room, or make the directory writable, then call close() again: {problem}") from problem
-        if whose != "ours":
-            raise Error(f"The journal {self.journal_path} was removed while it was being written. The statistics are "
-                        f"in {os.path.basename(self.path)} beside it.")
+        if not ours:
+            raise Error(f"The journal {self.journal_path} was removed. The statistics are in {self.path}.")
         self.closed = True
         _owners.discard(self)
 
     def whose_names(self) -> str:
         """"ours"; "nobody's" if the journal was removed; "another's" if another recorder has its name by now."""
         with contextlib.suppress(OSError):
-            status = None if self._journal is None else os.fstat(self._journal)
+            status = None if self._journal is None else os.fstat(self._journal.descriptor or 0)
             found = os.lstat(self.journal_path)
             # Some file systems count no links: a file without one is still ours if the path leads to it.
             ours = status is None or status.st_nlink > 0 or os.path.samestat(status, found)
@@ -562,9 +550,9 @@ class StatsRecorder:
         return "nobody's"
 
     def _close_journal(self) -> None:
-        descriptor, self._journal = self._journal, None
-        if descriptor is not None:
-            os.close(descriptor)
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.close()
 
     def abandon(self, why: str) -> None:
         """Close the journal as it is; nothing more is written."""
@@ -578,30 +566,6 @@ class StatsRecorder:
             self.abandon("")
 
 
-def _as_number(reward: Any) -> float:
-    """A reward as a float: of numbers, numpy's scalars, and arrays and tensors with one element."""
-    try:
-        return float(reward if isinstance(reward, (float, int)) or not hasattr(reward, "item") else reward.item())
-    except (TypeError, ValueError, OverflowError, RuntimeError) as problem:  # torch's is a RuntimeError
-        raise Error(f"A reward has to be a number, and {reward!r} (a {type(reward).__name__}) is none.") from problem
-
-
-def _keyword_cells(keywords: Sequence[str], info: Dict[str, Any]) -> str:
-    """The entries named by `info_keywords`, as the rest of a line of CSV."""
-    cells = ""
-    for keyword in keywords:
-        text = ""
-        if info.get(keyword) is not None:
-            with contextlib.suppress(Exception):  # whatever the `__str__` of a user's object raises
-                # A row is one line, so that a torn one can be told: line breaks in a text become spaces. And the
-                # csv module does not read cells of more than 131,072 characters.
-                text = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", str(info[keyword]))[:60000]
-        if not text:
-            _warn_once(f"An episode's last info has no {keyword!r}, which info_keywords names: its cell stays empty.")
-        cells += ',"{}"'.format(text.replace('"', '""')) if re.search('[",]', text) else "," + text
-    return cells
-
-
 class _Statistics(NamedTuple):
     """The contents of a journal or of a stats.json."""
     start: Optional[float]  # the journal's t_start, or the first reset
@@ -612,18 +576,44 @@ class _Statistics(NamedTuple):
     info: Dict[str, List[Any]]  # from each of the info_keywords to an entry per episode
 
 
+def _checked(path: str, statistics: _Statistics) -> _Statistics:
+    """The same statistics, if they are lists of equal length of what they should be."""
+    start, timestamps, lengths, rewards, types, _ = statistics
+    try:
+        if not all(isinstance(column, list) and len(column) == len(timestamps) for column in statistics[1:5]):
+            raise ValueError("its lists are missing or not equally long")
+        # Sums tell at the speed of C: they are a TypeError of what is no number, an OverflowError of what is too large.
+        steps, _, last = sum(lengths), sum(rewards, 0.0), sum(timestamps, 0.0 if start is None else 0.0 + start)
+        if type(steps) is not int or steps > 10**18 or min(lengths, default=0) < 0 or not math.isfinite(last) or not (
+                set(types) <= {"t", "e"}):
+            raise ValueError("a time, a length or a type is impossible")
+    except (ValueError, TypeError, OverflowError) as problem:
+        raise Error(f"{path} does not hold statistics of episodes: {problem}.") from problem
+    return statistics
+
+
 def _read_journal_header(path: str, content: bytes) -> Dict[str, Any]:
     """The first line of a journal; empty if the process was killed before it was whole."""
     line, end, _ = content.partition(b"\n")
     if not end and b"#{".startswith(line[:2]):
         return {}
     try:
-        header = json.loads(line.decode("utf-8").lstrip("#"))
+        header: Dict[str, Any] = json.loads(line[1:].decode("utf-8"))
         if line[:1] != b"#" or not math.isfinite(0.0 + header["t_start"]):
             raise ValueError("it needs a # and a t_start")
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError, MemoryError) as problem:
         raise Error(f"{path} is not a journal: its first line is no header: {problem}.") from problem
-    return dict(header)
+    return header
+
+
+def _cell_value(cell: str) -> Any:
+    """A keyword's cell: numbers, True and False as such, None where it is empty, else its text."""
+    if cell in ("", "True", "False"):
+        return None if cell == "" else cell == "True"
+    for kind in (int, float) if "_" not in cell else ():  # Python would read 1_0 as a number
+        with contextlib.suppress(ValueError):
+            return kind(cell)
+    return cell
 
 
 def _read_journal(path: str, content: bytes, header: Dict[str, Any]) -> _Statistics:
@@ -649,33 +639,6 @@ def _read_journal(path: str, content: bytes, header: Dict[str, Any]) -> _Statist
     except (ValueError, IndexError, csv.Error) as problem:
         raise Error(f"{path} is not a journal: line {number} is no row of it: {problem}.") from problem
     return _checked(path, statistics)
-
-
-def _cell_value(cell: str) -> Any:
-    """A keyword's cell: numbers, True and False as such, None where it is empty, else its text."""
-    if cell in ("", "True", "False"):
-        return None if cell == "" else cell == "True"
-    for kind in (int, float) if "_" not in cell else ():  # Python would read 1_0 as a number
-        with contextlib.suppress(ValueError):
-            return kind(cell)
-    return cell
-
-
-def _checked(path: str, statistics: _Statistics) -> _Statistics:
-    """The same statistics, if they are lists of equal length of what they should be."""
-    start, timestamps, lengths, rewards, types, _ = statistics
-    try:
-        if not all(isinstance(column, list) and len(column) == len(timestamps) for column in statistics[1:5]):
-            raise ValueError("its lists are missing or not equally long")
-        # Sums tell at the speed of C: they are a TypeError of what is no number, an OverflowError of what is too large.
-        steps, _ = sum(lengths), sum(rewards, 0.0)
-        if not math.isfinite(sum(timestamps, 0.0 if start is None else 0.0 + start)):
-            raise ValueError("a time is out of range")
-        if type(steps) is not int or steps > 10**18 or min(lengths, default=0) < 0 or not set(types) <= {"t", "e"}:
-            raise ValueError("a length or a type is impossible")
-    except (ValueError, TypeError, OverflowError) as problem:
-        raise Error(f"{path} does not hold statistics of episodes: {problem}.") from problem
-    return statistics
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -715,14 +678,11 @@ def _reward_done_info(result: Any) -> Tuple[Any, bool, Any]:
     try:
         if type(result) is not tuple and hasattr(result, "last"):  # dm_env's TimeStep, which has no info
             return result.reward, bool(result.last()), None
-        if len(result) == 4:
-            return result[1], bool(result[2]), result[3]
-        if len(result) == 5:
-            return result[1], bool(result[2] or result[3]), result[4]
+        if len(result) in (4, 5):
+            return result[1], bool(result[2] or result[-2]), result[-1]
     except (TypeError, ValueError, AttributeError, RuntimeError):  # torch has the last for the truth of two elements
         pass
-    raise Error("step() has to answer (observation, reward, done, info) or (observation, reward, terminated, "
-                f"truncated, info), not {repr(result):.200}.")
+    raise Error(f"step() has to answer four values, as in gym, or five, as in gymnasium, not {repr(result):.200}.")
 
 
 def _takes_mode(render: Callable[..., Any]) -> bool:
@@ -736,10 +696,7 @@ def _takes_mode(render: Callable[..., Any]) -> bool:
 
 
 def _renderer(env: Any) -> Optional[Tuple[Callable[[], Any], Optional[bool]]]:
-    """How to ask an environment for a frame, and whether that is text (None: its frames will tell).
-
-    Returns None where it draws nothing that can be recorded.
-    """
+    """How to ask an environment for a frame (None: it has none), and whether that is text (None: frames will tell)."""
     render, chosen, metadata = getattr(env, "render", None), getattr(env, "render_mode", None), _env_metadata(env)
     if not callable(render):
         return None
@@ -755,28 +712,16 @@ def _renderer(env: Any) -> Optional[Tuple[Callable[[], Any], Optional[bool]]]:
     return None
 
 
-def _why_no_frames(env: Any) -> str:
-    """What to do about an environment that `_renderer` has no use for."""
-    if getattr(env, "render_mode", "") is None:
-        return "make it with render_mode='rgb_array', or pass video_callable=False."
-    return "it renders neither 'rgb_array' nor 'ansi'; pass video_callable=False to say that it need not."
-
-
 def _frame_rate(env: Any, fps: Optional[float]) -> float:
     """Frames per second: as asked for, else as the environment says, else 30."""
     metadata = _env_metadata(env)
-    for rate in (fps, metadata.get("render_fps"), metadata.get("video.frames_per_second")):
+    rates: List[Any] = [metadata.get("render_fps"), metadata.get("video.frames_per_second"), 30.0]
+    for rate in rates if fps is None else [fps]:
         with contextlib.suppress(TypeError, ValueError, OverflowError):
-            if not isinstance(rate, (str, bool)) and 0 < float(rate) < math.inf:  # type: ignore[arg-type]
-                return float(rate)  # type: ignore[arg-type]
-        if fps is not None:
-            raise Error(f"fps has to be a number above 0 or None, not {fps!r}.")
-    return 30.0
+            if not isinstance(rate, (str, bool, type(None))) and 0 < float(rate) < math.inf:
+                return float(rate)
+    raise Error(f"fps has to be a number above 0 or None, not {fps!r}.")
 
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Arguments
-# ---------------------------------------------------------------------------------------------------------------------
 
 class Episode(NamedTuple):
     """What `keep_video` is asked about: an episode that is over."""
@@ -800,27 +745,24 @@ class _Options(NamedTuple):
     keep_video: Optional[Callable[[Episode], bool]]
 
 
+def _check(name: str, value: Any, is_right: Any, what: str) -> None:
+    if not is_right:
+        raise Error(f"{name} has to be {what}, not {repr(value):.200}.")
+
+
 def _checked_options(options: _Options) -> _Options:
     """The same options, if each is what it should be."""
     for name in ("step_trigger", "keep_video"):
         function = getattr(options, name)
-        if function is not None and not callable(function):
-            raise Error(f"{name} has to be a function or None, not {function!r}.")
-    try:
-        length = operator.index(options.video_length or 0)
-    except TypeError:
-        length = -1
-    if length < 0:
-        raise Error(f"video_length has to be a number of frames or None, not {options.video_length!r}.")
+        _check(name, function, function is None or callable(function), "a function or None")
+    length, words, taken = options.video_length, options.info_keywords, _JOURNAL_COLUMNS
+    _check("video_length", length, not length or hasattr(length, "__index__") and length > 0, "a count or None")
     _frame_rate(None, options.fps)
-    if not isinstance(options.stats_key, (str, type(None))):
-        raise Error(f"stats_key has to be a string or None, not {options.stats_key!r}.")
-    words = [""] if isinstance(options.info_keywords, str) else list(options.info_keywords)
-    if not all(isinstance(word, str) and re.match(r'[^",\s][^",\r\n]*\Z', word) for word in words) or len(
-            {*words, *_JOURNAL_COLUMNS}) < len(words) + len(_JOURNAL_COLUMNS):
-        raise Error("info_keywords has to be a tuple of different names of entries, other than r, l, t and type, not "
-                    f"{options.info_keywords!r}.")
-    return options._replace(video_length=length, info_keywords=tuple(words))
+    _check("stats_key", options.stats_key, isinstance(options.stats_key, (str, type(None))), "a string or None")
+    _check("info_keywords", words, not isinstance(words, str) and len({*words, *taken}) == len(words) + len(taken)
+           and all(isinstance(word, str) and re.match(r'[^",\s][^",\r\n]*\Z', word) for word in words),
+           "a tuple of different names of entries, other than r, l, t and type")
+    return options._replace(info_keywords=tuple(words))
 
 
 def _checked_env(env: Any, vector: bool) -> Any:
@@ -830,50 +772,31 @@ def _checked_env(env: Any, vector: bool) -> Any:
     several = hasattr(env, "num_envs") and bool(getattr(env, "is_vector_env", True))
     four_values = several and found is not None and found.__module__.split(".")[0] == "gym" and version < (0, 26)
     if four_values or any(ancestor.__name__ == "VecEnv" for ancestor in type(env).__mro__):
-        raise Error(f"Wrap each sub-environment of {name} in a Monitor, in the function that makes it: the steps of "
-                    "this kind of vector environment (it has num_envs) cannot be recorded as one.")
-    if several != vector:
-        raise Error(f"{name} is a vector environment (it has num_envs): wrap it in VectorMonitor, or each of its "
-                    "sub-environments in a Monitor." if several else
-                    f"{name} is not a vector environment (it has no num_envs): wrap it in Monitor.")
+        raise Error(f"{name} (it has num_envs) cannot be recorded as one: wrap each sub-environment in a Monitor.")
+    if several and not vector:
+        raise Error(f"Wrap {name}, a vector environment (it has num_envs), in VectorMonitor, not in Monitor.")
+    if vector and not several:
+        raise Error(f"Wrap {name}, which is no vector environment (it has no num_envs), in Monitor.")
     for method in ("reset", "step"):
-        if not callable(getattr(env, method, None)):
-            raise Error(f"An environment has to have a method {method}, and {env!r} has none.")
+        _check("env", env, callable(getattr(env, method, None)), f"an environment, with a method {method}")
     return env
-
-
-def _checked_schedule(video_callable: Any, step_trigger: Any) -> Callable[[int], Any]:
-    if video_callable is None:
-        return capped_cubic_video_schedule if step_trigger is None else disable_videos
-    if video_callable is not False and not callable(video_callable):
-        raise Error(f"video_callable has to be a function, None or False, not {video_callable!r}.")
-    return disable_videos if video_callable is False else video_callable
-
-
-def _checked_mode(mode: Any) -> str:
-    """The type of the episodes, 't' or 'e'."""
-    if mode not in ("training", "evaluation"):
-        raise Error(f"The mode of a monitor is 'training' or 'evaluation', not {mode!r}.")
-    return str(mode)[0]
 
 
 def _checked_uid(uid: Optional[Union[str, int]]) -> str:
     """The part of a file name that a uid makes."""
     text = str(os.getpid() if uid is None or uid == "" else uid)
-    size = len(text.encode("utf-8", "replace"))
-    if not re.match(r"[^/\\:\x00-\x1f\x7f\ud800-\udfff]+\Z", text) or text in (".", "..") or size > 100:
-        raise Error(f"A uid is part of file names: 1 to 100 bytes, no separators, not {text!r:.120}.")
+    _check("uid", uid, re.match(r"[^/\\:\x00-\x1f\x7f\ud800-\udfff]+\Z", text) and text not in (".", "..")
+           and len(text.encode()) <= 100, "part of a file name: 1 to 100 bytes, no separators")
     return text
 
 
 def _checked_directory(directory: Any) -> str:
     """The absolute path of a directory that may have to be made."""
-    try:
+    name, possible = "", False
+    with contextlib.suppress(TypeError, ValueError):
         name = os.path.expanduser(os.fsdecode(os.fspath(directory)))
-        if not name or b"\0" in os.fsencode(name):
-            raise ValueError(name)
-    except (TypeError, ValueError) as problem:
-        raise Error(f"A monitor directory has to be a path, not {directory!r}.") from problem
+        possible = bool(name) and b"\0" not in os.fsencode(name)
+    _check("directory", directory, possible, "a path")
     path = os.path.abspath(name)
     if os.path.lexists(path) and not os.path.isdir(path):
         raise Error(f"The monitor directory {path} is not a directory but a file.")
@@ -896,14 +819,10 @@ ENCODER_TIMEOUT = 10.0
 
 
 def _picture(frame: Any) -> memoryview:
-    """A frame as contiguous bytes of shape (height, width, channels).
+    """A frame as contiguous bytes of shape (height, width, channels), whatever its memory order.
 
-    Args:
-        frame: whatever has the buffer protocol (or numpy's `__array__`), uint8, of shape (H, W), (H, W, 1), (H, W, 3)
-            or (H, W, 4), in any memory order.
-
-    Raises:
-        InvalidFrame: it is something else.
+    `InvalidFrame` if it has neither the buffer protocol nor numpy's `__array__`, or is not made of uint8, or is of
+    another shape than (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
     """
     try:
         view = memoryview(frame.__array__() if hasattr(frame, "__array__") else frame)
@@ -912,21 +831,17 @@ def _picture(frame: Any) -> memoryview:
     if view.format.lstrip("@=<>!") != "B":  # a byte has no order, but ctypes states one
         raise InvalidFrame("A frame has to be of type uint8, not {!r}.".format(getattr(frame, "dtype", view.format)))
     shape = tuple(view.shape or ())
-    height, width, channels = shape if len(shape) == 3 else (shape + (1,) if len(shape) == 2 else (0, 0, 0))
+    height, width, channels = shape if len(shape) == 3 else (*shape, 1) if len(shape) == 2 else (0, 0, 0)
     if not height or not width or channels not in (1, 3, 4):
-        raise InvalidFrame("A frame has to be of shape (height, width), (height, width, 3) or (height, width, 4), "
-                           f"not {shape}.")
+        raise InvalidFrame(f"A frame has to be of shape (height, width) and 1, 3 or 4 channels, not {shape}.")
     if not view.c_contiguous or view.format != "B":
         view = memoryview(view.tobytes())
     return view.cast("B").cast("B", [height, width, channels])
 
 
 def _is_whole(path: str) -> bool:
-    """Whether a recording is complete: an MP4 that can be played, a PNG up to its end; text is whole at any line.
-
-    ffmpeg has been told to put the index of an MP4, `moov`, in front of the pictures. That is the last thing it does,
-    so where the index is there, all is. The index of a video without a picture takes 262 bytes.
-    """
+    """Whether a recording is complete: an MP4 that can be played, a PNG up to its end; text is whole at any line."""
+    # ffmpeg writes the index of an MP4, `moov`, last but in front of the pictures. Without a picture it has 262 bytes.
     with contextlib.suppress(OSError):
         if not os.path.islink(path):
             with open(path, "rb") as file:
@@ -943,95 +858,15 @@ class _FileEncoder:
     version: Dict[str, Any] = {"backend": "gym_monitor", "version": __version__, "cmdline": []}
 
     def __init__(self, path: str, start: bytes) -> None:
-        self._path = path
-        self._tail = 0, len(start)  # frames and bytes in the file: one value, as in the journal
-        with _writing(path):
-            self._file: Optional[int] = _create(path)
-        try:
-            self._write_at(0, start)
-        except BaseException:
-            self.abandon()
-            raise
-
-    def _write_at(self, offset: int, content: bytes) -> None:
-        if self._file is not None:
-            with _writing(self._path):
-                _write_at(self._file, offset, content)
+        self._file = _File(path, start)
 
     def finished(self, wait: bool) -> bool:
-        if not _is_whole(self._path):
-            raise Error(f"{self._path} was removed while it was being written.")
+        if not _is_whole(self._file.path):
+            raise Error(f"{self._file.path} was removed while it was being written.")
         return True
 
     def abandon(self) -> None:
-        descriptor, self._file = self._file, None
-        if descriptor is not None:
-            os.close(descriptor)
-
-
-class _PngEncoder(_FileEncoder):
-    """Animated PNG by the standard library: exact pixels, played by every browser.
-
-    The format: https://www.w3.org/TR/png-3/. A frame is stored as the rectangle in which it differs from the one
-    before; a frame that does not differ only prolongs that one. So a frame is written when the next one is known.
-    """
-
-    content_type = "image/apng"
-    _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
-
-    def __init__(self, path: str, fps: float, picture: memoryview) -> None:
-        self._shape = height, width, channels = tuple(picture.shape or ())
-        self._delay = _delay(fps)
-        self._before = b""  # the pixels of the newest frame
-        self._waiting: Optional[Tuple[Tuple[int, int, int, int], bytes]] = None  # its rectangle, compressed
-        self._repeats = 0  # how often it was drawn
-        header = struct.pack(">IIBBBBB", width, height, 8, self._COLOUR_TYPES[channels], 0, 0, 0)
-        super().__init__(path, b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header) + self._animation_control(1))
-
-    def _animation_control(self, frames: int) -> bytes:
-        """The chunk that counts the frames (and says: play for ever). It is written again when they are known."""
-        return _png_chunk(b"acTL", struct.pack(">II", frames, 0))
-
-    def write(self, picture: memoryview) -> None:
-        pixels, (numerator, _) = picture.tobytes(), self._delay
-        if pixels == self._before and (self._repeats + 1) * numerator <= 0xFFFF:
-            self._repeats += 1
-            return
-        self._write_waiting()
-        rectangle = _changed(self._before, pixels, self._shape)
-        self._waiting = rectangle, _png_pixels(pixels, rectangle, self._shape)
-        self._repeats = 1
-        self._before = pixels
-
-    def _write_waiting(self) -> None:
-        """Write the newest frame, now that it is known how long it stays."""
-        if self._waiting is None:
-            return
-        frames, size = self._tail
-        (left, top, width, height), compressed = self._waiting
-        numerator, denominator = self._delay
-        # fcTL and fdAT are numbered together; the first frame has its pixels in IDAT, which has no number.
-        control = struct.pack(">IIIIIHHBB", max(0, 2 * frames - 1), width, height, left, top,
-                              self._repeats * numerator, denominator, 0, 0)
-        pixels = (b"fdAT", struct.pack(">I", 2 * frames) + compressed) if frames else (b"IDAT", compressed)
-        chunks = _png_chunk(b"fcTL", control) + _png_chunk(*pixels)
-        self._write_at(size, chunks)
-        self._tail = frames + 1, size + len(chunks)
-        self._waiting = None
-
-    def end(self) -> None:
-        self._write_waiting()
-        frames, size = self._tail
-        self._write_at(33, self._animation_control(frames))  # after the signature (8 bytes) and IHDR (25)
-        self._write_at(size, _png_chunk(b"IEND", b""))
-        self.abandon()
-
-
-def _delay(fps: float) -> Tuple[int, int]:
-    """How long a frame stays, in seconds, as the fraction of two 16-bit numbers that PNG asks for."""
-    from fractions import Fraction  # which imports decimal: more than the rest of this module together
-    delay = Fraction(1 / fps).limit_denominator(0x7FFF)
-    return (min(delay.numerator, 0xFFFF), delay.denominator) if delay else (1, 0xFFFF)
+        self._file.close()
 
 
 def _png_chunk(kind: bytes, content: bytes) -> bytes:
@@ -1051,20 +886,16 @@ def _changed(before: bytes, after: bytes, shape: Tuple[int, ...]) -> Tuple[int, 
     for row in rows:
         changes |= (int.from_bytes(before[row:row + stride], "little")
                     ^ int.from_bytes(after[row:row + stride], "little"))
-    first = ((changes & -changes).bit_length() - 1) // 8 // channels
-    last = (changes.bit_length() - 1) // 8 // channels
-    top, bottom = rows[0] // stride, rows[-1] // stride
-    return first, top, last - first + 1, bottom - top + 1
+    first, last = ((bits.bit_length() - 1) // 8 // channels for bits in (changes & -changes, changes))
+    return first, rows[0] // stride, last - first + 1, (rows[-1] - rows[0]) // stride + 1
 
 
 def _png_pixels(pixels: bytes, rectangle: Tuple[int, int, int, int], shape: Tuple[int, ...]) -> bytes:
     """Compress a rectangle of a picture: each row behind a zero, which says that it is not filtered."""
     left, top, width, height = rectangle
-    channels = shape[2]
-    stride = shape[1] * channels
-    start = top * stride + left * channels
-    rows = b"\0".join([b""] + [pixels[row:row + width * channels]
-                               for row in range(start, start + height * stride, stride)])
+    stride, size = shape[1] * shape[2], width * shape[2]
+    start = top * stride + left * shape[2]
+    rows = b"".join([b"\0" + pixels[row:row + size] for row in range(start, start + height * stride, stride)])
     # In photographs and noise the search for repetitions is in vain: looking for runs alone takes less than half the
     # time and makes files of the same size. In drawings the search pays. A sample tells them apart.
     sample = rows[len(rows) // 2:][:8192]
@@ -1074,37 +905,58 @@ def _png_pixels(pixels: bytes, rectangle: Tuple[int, int, int, int], shape: Tupl
     return compressor.compress(rows) + compressor.flush()
 
 
-class _TextEncoder(_FileEncoder):
-    """Text frames as an asciicast: https://docs.asciinema.org/manual/asciicast/v2/."""
+class _PngEncoder(_FileEncoder):
+    """Animated PNG by the standard library: exact pixels, played by every browser. See https://www.w3.org/TR/png-3/.
 
-    content_type = "application/x-asciicast"
+    A frame is stored as the rectangle in which it differs from the one before; one that does not differ only prolongs
+    that one. So a frame is written when the next one is known.
+    """
 
-    def __init__(self, path: str, fps: float, text: str) -> None:
-        self._fps = fps
-        self._width = self._height = 1
-        self._start = int(time.time())
-        super().__init__(path, self._header())
+    content_type = "image/apng"
 
-    def _header(self) -> bytes:
-        """The first line. It has room for any size, for it is written again when the largest frame is known."""
-        header = json.dumps({"version": 2, "width": self._width, "height": self._height, "timestamp": self._start,
-                             "title": "openaigym episode"})
-        return header.ljust(200).encode("ascii") + b"\n"
+    def __init__(self, path: str, fps: float, picture: memoryview) -> None:
+        from fractions import Fraction  # which imports decimal: more than the rest of this module together
+        self._shape = height, width, channels = tuple(picture.shape or ())
+        # How long a frame stays, in seconds: a fraction of two 16-bit numbers.
+        delay = Fraction(1 / fps).limit_denominator(0x7FFF) or Fraction(1, 0xFFFF)
+        self._delay = min(delay.numerator, 0xFFFF), delay.denominator
+        self._before = b""  # the pixels of the newest frame
+        self._waiting: Optional[Tuple[Tuple[int, int, int, int], bytes]] = None  # its rectangle, compressed
+        self._repeats = 0  # how often it was drawn
+        header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
+        # acTL counts the frames, and says: play for ever. It is written again when they are known.
+        super().__init__(path, b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header)
+                         + _png_chunk(b"acTL", struct.pack(">II", 1, 0)))
 
-    def write(self, text: str) -> None:
-        lines = text.replace("\r\n", "\n").split("\n")
-        if lines[-1] == "":
-            lines.pop()
-        self._width = max([self._width] + [_columns(line) for line in lines])
-        self._height = max(self._height, len(lines))
-        frames, size = self._tail
-        clear_and_home = "\x1b[2J\x1b[1;1H"
-        event = json.dumps([round(frames / self._fps, 6), "o", clear_and_home + "\r\n".join(lines)]) + "\n"
-        self._write_at(size, event.encode("ascii"))
-        self._tail = frames + 1, size + len(event)
+    def write(self, picture: memoryview) -> None:
+        pixels = picture.tobytes()
+        if pixels == self._before and (self._repeats + 1) * self._delay[0] <= 0xFFFF:
+            self._repeats += 1
+            return
+        self._write_waiting()
+        rectangle = _changed(self._before, pixels, self._shape)
+        self._waiting = rectangle, _png_pixels(pixels, rectangle, self._shape)
+        self._repeats = 1
+        self._before = pixels
+
+    def _write_waiting(self) -> None:
+        """Write the newest frame, now that it is known how long it stays."""
+        if self._waiting is None:
+            return
+        (left, top, width, height), compressed = self._waiting
+        frames, (numerator, denominator) = self._file.tail[0], self._delay
+        # fcTL and fdAT are numbered together; the first frame has its pixels in IDAT, which has no number.
+        control = struct.pack(">IIIIIHHBB", max(0, 2 * frames - 1), width, height, left, top,
+                              self._repeats * numerator, denominator, 0, 0)
+        pixels = (b"fdAT", struct.pack(">I", 2 * frames) + compressed) if frames else (b"IDAT", compressed)
+        self._file.append(_png_chunk(b"fcTL", control) + _png_chunk(*pixels))
+        self._waiting = None
 
     def end(self) -> None:
-        self._write_at(0, self._header())
+        self._write_waiting()
+        control = _png_chunk(b"acTL", struct.pack(">II", self._file.tail[0], 0))
+        self._file.write_at(33, control)  # after the signature (8 bytes) and IHDR (25)
+        self._file.write_at(self._file.tail[1], _png_chunk(b"IEND", b""))
         self.abandon()
 
 
@@ -1112,6 +964,34 @@ def _columns(line: str) -> int:
     """How many columns of a terminal a line takes: colour codes none, wide characters two."""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+class _TextEncoder(_FileEncoder):
+    """Text frames as an asciicast: https://docs.asciinema.org/manual/asciicast/v2/."""
+
+    content_type = "application/x-asciicast"
+
+    def __init__(self, path: str, fps: float, text: str) -> None:
+        self._fps = fps
+        self._header = {"version": 2, "width": 1, "height": 1, "timestamp": int(time.time()),
+                        "title": "openaigym episode"}
+        super().__init__(path, self._first_line())
+
+    def _first_line(self) -> bytes:
+        """The header. It has room for any size, for it is written again when the largest frame is known."""
+        return json.dumps(self._header).ljust(200).encode("ascii") + b"\n"
+
+    def write(self, text: str) -> None:
+        lines = re.sub(r"\n\Z", "", text.replace("\r\n", "\n")).split("\n")
+        for name, size in (("width", max(map(_columns, lines))), ("height", len(lines))):
+            self._header[name] = max(self._header[name], size)  # type: ignore[call-overload]
+        clear_and_home = "\x1b[2J\x1b[1;1H"
+        event = [round(self._file.tail[0] / self._fps, 6), "o", clear_and_home + "\r\n".join(lines)]
+        self._file.append(json.dumps(event).encode("ascii") + b"\n")
+
+    def end(self) -> None:
+        self._file.write_at(0, self._first_line())
+        self.abandon()
 
 
 class _FFmpeg(NamedTuple):
@@ -1193,9 +1073,8 @@ def _ffmpeg_command(ffmpeg: _FFmpeg, shape: Tuple[int, ...], fps: float, name: s
         # last row's colour: the margin repeats it.
         command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2,format=yuv444p,"
                            f"fillborders=right={width % 2}:bottom={height % 2}:mode=smear"]
-    # Half of the time goes into the colours. To take every other one (neighbor) in place of a mean saves a third of
-    # that, and the likeness to the source hardly changes: .ci/bench.py, video. swscale converts by the matrix of
-    # BT.601; players guess another one for large pictures unless they are told.
+    # `neighbor`, every other colour in place of a mean, saves a sixth of the time and hardly changes the likeness to
+    # the source: .ci/bench.py, video. Players guess the wrong matrix for large pictures unless they are told.
     return command + ["-c:v", *ffmpeg.codec, "-sws_flags", "neighbor", "-pix_fmt", "yuv420p",
                       "-colorspace", "smpte170m", "-movflags", "+faststart", "-f", "mp4", "file:" + name]
 
@@ -1204,6 +1083,7 @@ class _FFmpegEncoder:
     """H.264 in MP4 by an ffmpeg that is handed the frames' own memory through a pipe."""
 
     content_type = "video/mp4"
+    _process: Any = None
 
     def __init__(self, path: str, fps: float, picture: memoryview) -> None:
         ffmpeg = _find_ffmpeg()
@@ -1216,24 +1096,27 @@ class _FFmpegEncoder:
         command = _ffmpeg_command(ffmpeg, picture.shape or (), fps, name)
         self.version = {"backend": "ffmpeg", "version": ffmpeg.version, "cmdline": ["ffmpeg"] + command[1:]}
         with _writing(path):
-            os.close(_create(path))
+            open(path, "xb").close()
             # ffmpeg speaks to an unnamed file, for a pipe would have to be read. Beside the video, for there may be no
             # other place to write. Unbuffered, for a buffer has a lock, which a fork could find held.
             self._words = tempfile.TemporaryFile(buffering=0, dir=folder, prefix=FILE_PREFIX + ".tmp.", suffix=".tmp")
-            process: Any = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                            stderr=self._words, cwd=folder, bufsize=0, **_GROUP)
-        self._process, self._pipe = process, process.stdin
-        try:
-            self._poll = _prepare_pipe(process.stdin.fileno())
-        except BaseException:
-            self.abandon()  # for nobody else will end this ffmpeg
-            raise
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                             stderr=self._words, cwd=folder, bufsize=0, **_GROUP)
+        with contextlib.suppress(ImportError, OSError, ValueError):  # a wider pipe: only Linux has it, and may refuse
+            import fcntl
+            with open("/proc/sys/fs/pipe-max-size", "rb") as limit:
+                fcntl.fcntl(self._process.stdin, getattr(fcntl, "F_SETPIPE_SZ", 1031), int(limit.read()))
+        self._poll: Any = None  # with it a wait for ffmpeg to read has an end; Windows has none
+        if hasattr(select, "poll"):
+            os.set_blocking(self._process.stdin.fileno(), False)
+            self._poll = select.poll()
+            self._poll.register(self._process.stdin, select.POLLOUT)
 
     def write(self, picture: memoryview) -> None:
         rest = picture.cast("B")
         while rest:
             try:
-                rest = rest[os.write(self._pipe.fileno(), rest):]
+                rest = rest[os.write(self._process.stdin.fileno(), rest):]
             except BlockingIOError as problem:
                 if self._poll is not None and not self._poll.poll(ENCODER_TIMEOUT * 1000):
                     raise self._failure(f"ffmpeg took no frame for {ENCODER_TIMEOUT:g} s") from problem
@@ -1248,7 +1131,7 @@ class _FFmpegEncoder:
         """Say that no frame will follow. Of a frame that an interrupt cut short, ffmpeg drops what it has."""
         self._ended = time.monotonic()
         with contextlib.suppress(OSError):  # ffmpeg is gone, as `finished` will find
-            self._pipe.close()
+            self._process.stdin.close()
 
     def finished(self, wait: bool) -> bool:
         try:
@@ -1261,7 +1144,6 @@ class _FFmpegEncoder:
             raise self._failure("ffmpeg failed")
         if _ffmpegs.get(self._ffmpeg.program):
             _ffmpegs[self._ffmpeg.program] = self._ffmpeg._replace(proven=True)
-        self.abandon()
         return True
 
     def _failure(self, what: str) -> Error:
@@ -1277,27 +1159,15 @@ class _FFmpegEncoder:
     def abandon(self) -> None:
         if self._owner == os.getpid():
             _kill(self._process)
-        else:
-            self._process.returncode = 0  # it is the parent's to wait for
+        self._process.returncode = self._process.returncode or 0  # in a forked child: it is the parent's to wait for
         with contextlib.suppress(OSError):
-            self._pipe.close()
+            self._process.stdin.close()
             self._words.close()
 
-
-def _prepare_pipe(pipe: int) -> Any:
-    """Widen the pipe as far as the platform lets us, and make waiting for its reader bounded, where that can be."""
-    try:
-        import fcntl
-        with open("/proc/sys/fs/pipe-max-size", "rb") as limit:
-            fcntl.fcntl(pipe, getattr(fcntl, "F_SETPIPE_SZ", 1031), int(limit.read()))
-    except (ImportError, OSError, ValueError):  # only Linux has it, and may refuse it
-        pass
-    if not hasattr(select, "poll"):  # on Windows
-        return None
-    os.set_blocking(pipe, False)
-    poll = select.poll()
-    poll.register(pipe, select.POLLOUT)
-    return poll
+    def __del__(self) -> None:
+        """ffmpeg ends when its input does. A Popen that is dropped would keep that open: none outlives an interrupt."""
+        if self._process is not None:
+            self._process.stdin.close()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -1312,8 +1182,7 @@ class VideoRecorder:
 
     The life of a video is a line: begun, captured frame by frame, ended (no frame will follow), complete (its file is
     final). It leaves the line in two ways. Where the renderer raises, a frame is no picture, or the encoder fails or
-    hangs, it is given up: its file is removed, its metadata say why, one line is logged, and no exception leaves this
-    class. Or it is dropped, as if it had never been made.
+    hangs, it is given up, and no exception leaves this class. Or it is dropped, as if it had never been made.
 
     Args:
         env: an environment with `render`, in gym's old form (`render(mode="rgb_array")`) or gymnasium's
@@ -1326,11 +1195,9 @@ class VideoRecorder:
         fps: frames per second, more than 0; else the environment's `metadata` says, else 30.
 
     Attributes:
-        path, metadata_path: the recording, and `{path without ending}.meta.json`.
-        metadata: what the metadata file says: `content_type`, `encoder_version`, `empty`, `broken`, `error`.
-        frames: how many frames were captured.
-        enabled: False where the environment cannot be recorded, too.
-        broken: whether the video was given up.
+        path, metadata_path, metadata: the recording; `{path without ending}.meta.json`; and what that says.
+        frames, empty: how many frames were captured, and whether there are none.
+        enabled, broken, functional: whether it can be recorded at all; was given up; is neither off nor given up.
         ended: when no frame was to follow any more, by `time.monotonic`; None before.
         complete: whether its file is final.
 
@@ -1345,15 +1212,12 @@ class VideoRecorder:
 
     def __init__(self, env: Any, path: Optional[_PathLike] = None, metadata: Optional[Dict[str, Any]] = None,
                  enabled: bool = True, base_path: Optional[_PathLike] = None, *, fps: Optional[float] = None) -> None:
-        self.env = env
+        self.env, self.metadata, self.frames_per_sec = env, dict(metadata or {}), _frame_rate(env, fps)
         self.path: Optional[str] = None
         self.metadata_path: Optional[str] = None
-        self.metadata = dict(metadata or {})
-        self.broken = False
-        self.frames = 0
-        self.frames_per_sec = _frame_rate(env, fps)
+        self.frames, self.broken = 0, False
         self.ended: Optional[float] = None
-        self._taken: Optional[List[Any]] = None  # where to keep what is taken of a `rgb_array_list` that others want
+        self.taken: Optional[List[Any]] = None  # where to keep what is taken of a `rgb_array_list` that others want
         self._shape: Any = None
         self._encoder: Any = None
         if path is not None and base_path is not None:
@@ -1362,27 +1226,24 @@ class VideoRecorder:
         self.enabled = renderer is not None
         if renderer is None:
             if enabled and callable(getattr(env, "render", None)):
-                _warn_once("No video of %s: %s", env, _why_no_frames(env))
+                way_out = ("make it with render_mode='rgb_array'" if getattr(env, "render_mode", "") is None else
+                           "it renders neither 'rgb_array' nor 'ansi'")
+                _warn_once("No video of %s: %s, or pass video_callable=False.", env, way_out)
             return
         self._render, self._is_text = renderer
         if path is None:
-            if base_path is None:
-                base_path = os.path.join(tempfile.mkdtemp(prefix=FILE_PREFIX + "."), "video")
-            path = os.fspath(base_path) + (".cast" if self._is_text else ".mp4" if _find_ffmpeg() else ".png")
+            base = base_path or os.path.join(tempfile.mkdtemp(prefix=FILE_PREFIX + "."), "video")
+            path = os.fspath(base) + (".cast" if self._is_text else ".mp4" if _find_ffmpeg() else ".png")
         self.path = os.path.abspath(path)
         self.metadata_path = os.path.splitext(self.path)[0] + ".meta.json"
-        self._check_ending(os.path.basename(self.path))
+        ending = os.path.splitext(self.path)[1]
+        allowed = {None: tuple(_ENCODERS), True: (".cast",), False: (".mp4", ".png")}[self._is_text]
+        if ending not in allowed:
+            raise Error(f"The name of this recording has to end in {' or '.join(allowed)}, and {path!r} does not.")
+        if ending == ".mp4" and not _find_ffmpeg():
+            raise DependencyNotInstalled(f"Install ffmpeg, which {path!r} needs, or let the name end in .png.")
         self.complete = False
         _own(self)
-
-    def _check_ending(self, name: str) -> None:
-        ending = os.path.splitext(name)[1]
-        if ending not in _ENCODERS or self._is_text not in (None, ending == ".cast"):
-            raise Error("A recording of {} cannot be called {}: its name has to end in {}.".format(
-                "text" if self._is_text else "pictures", name, ".cast" if self._is_text else ".mp4 or .png"))
-        if ending == ".mp4" and not _find_ffmpeg():
-            raise DependencyNotInstalled(f"Install ffmpeg, or let the name end in .png for an animated picture: {name} "
-                                         "needs an ffmpeg on PATH, and there is none that works.")
 
     def capture_frame(self) -> None:
         """Ask the environment for a frame and add it to the video."""
@@ -1393,12 +1254,15 @@ class VideoRecorder:
         except Exception as problem:  # whatever a renderer raises costs the video, and not the training
             self._give_up(problem)
             return
-        if frame is None:
-            return
         try:
-            encoder = self._encoder or self._begin(frame)
-            encoder.write(frame)
-            self.frames += 1
+            if frame is not None and self._encoder is None:
+                _remove(self.path)
+                self._encoder = _ENCODERS[os.path.splitext(self.path or "")[1]](self.path, self.frames_per_sec, frame)
+                self.metadata["encoder_version"] = dict(self._encoder.version)
+                self._write_metadata(empty=False)  # an Error here gives it up: none is listed without its metadata
+            if frame is not None:
+                self._encoder.write(frame)
+                self.frames += 1
         except Error as problem:
             self._give_up(problem)
         except BaseException:
@@ -1407,10 +1271,10 @@ class VideoRecorder:
 
     def _draw(self) -> Any:
         """The environment's next frame, a picture or a text; None where it has nothing new to show."""
-        frame: Any = self._render()
+        frame = self._render()
         if isinstance(frame, list):  # gymnasium's `rgb_array_list`: the frames since they were last asked for
-            if self._taken is not None:
-                self._taken += frame
+            if self.taken is not None:
+                self.taken += frame
             if not frame:
                 return None
             frame = frame[-1]
@@ -1430,14 +1294,6 @@ class VideoRecorder:
         if picture.shape != self._shape:
             raise InvalidFrame(f"The size of the frames changed from {self._shape} to {picture.shape}.")
         return picture
-
-    def _begin(self, frame: Any) -> Any:
-        """Start the encoder that the name of the file asks for."""
-        _remove(self.path)
-        self._encoder = _ENCODERS[os.path.splitext(self.path or "")[1]](self.path, self.frames_per_sec, frame)
-        self.metadata["encoder_version"] = dict(self._encoder.version)
-        self._write_metadata(empty=False)  # an Error here gives the video up: none is listed without its metadata
-        return self._encoder
 
     def end(self) -> None:
         """Say that no frame will follow. The encoder may take a moment longer than this call."""
@@ -1459,40 +1315,33 @@ class VideoRecorder:
                 return False
         except Error as problem:
             self._give_up(problem)
-        self._complete()
+        self.abandon("")  # nothing is open any more
         return True
 
     def close(self) -> None:
         """End the video, and wait until its file is complete. May be called again."""
         self.finish(wait=True)
 
-    def _complete(self) -> None:
-        self.complete = True
-        self._encoder = None
-        _owners.discard(self)
-
     def abandon(self, why: str) -> None:
         """Close what is open and leave the files as they are."""
         if self._encoder is not None:
             self._encoder.abandon()
-        self._complete()
-
-    def _remove_recording(self) -> None:
-        self.abandon("")  # first: an ffmpeg that is just starting would make its file anew
-        _remove(self.path)
+        self.complete = True
+        self._encoder = None
+        _owners.discard(self)
 
     def drop(self) -> None:
         """Remove the recording as if it had never been made."""
-        self._remove_recording()
+        self.abandon("")  # first: an ffmpeg that is just starting would make its file anew
+        _remove(self.path)
         _remove(self.metadata_path)
 
     def _give_up(self, problem: Exception) -> None:
         """The one rule for a video that cannot be made: no file, the reason in its metadata, a line in the log."""
         self.broken = True
-        reason = str(problem) or type(problem).__name__
-        self.metadata["error"] = reason if isinstance(problem, Error) else f"{type(problem).__name__}: {reason}"
+        self.metadata["error"] = str(problem) if isinstance(problem, Error) else f"{type(problem).__name__}: {problem}"
         logger.warning("The video %s was given up: %s", self.path, self.metadata["error"])
-        self._remove_recording()
+        self.drop()
         self.note()
 
     def note(self, **entries: Any) -> None:
@@ -1518,7 +1367,6 @@ class VideoRecorder:
 # ---------------------------------------------------------------------------------------------------------------------
 
 _UNKNOWN = "(unknown)"  # gym's manifests name no environment where it is not registered
-_EPISODE_COLUMNS = ("timestamps", "episode_lengths", "episode_rewards", "episode_types")
 _RUN_NAME = re.compile(r"openaigym\.(?:manifest\.(.+)\.manifest\.json|episode_batch\.(.+)\.monitor\.csv)\Z", re.DOTALL)
 _METADATA_NAME = re.compile(r"openaigym\.video\.(.+)\.(?:video|step)\d+\.meta\.json\Z", re.DOTALL)
 
@@ -1542,97 +1390,76 @@ class _Run(NamedTuple):
     broken: List[str]                # metadata of recordings that were given up or are missing
 
 
-def load_results(dir: _PathLike) -> Dict[str, Any]:
-    """Read what was recorded in a directory: by this module, by gym 0.9 to 0.21, or by Stable-Baselines3.
-
-    Runs need not be finished: the journal counts.
-
-    Returns:
-        A dictionary with gym's ten keys. Lists of equal length, with an entry per episode, sorted by the time of its
-        end: `timestamps` (seconds since the epoch), `episode_lengths` (steps), `episode_rewards` (returns),
-        `episode_types` ('t' training, 'e' evaluation), `data_sources` (which of the merged runs, counted from 0).
-        Besides `manifests` (paths), `videos` (pairs of paths, recording and metadata), `env_info`
-        (`env_id` and `gym_version`), `initial_reset_timestamps` (of each run that has episodes) and
-        `initial_reset_timestamp` (the earliest of them, or 0). An eleventh key, `info`, has a list for each of the
-        `info_keywords`, with an entry per episode: a number, a truth, a text, or None where there is none.
-
-    Raises:
-        Error: the directory is missing or holds no run, the runs are of different environments, or a file in it is
-            not what it should be.
-    """
-    runs = _read_runs(os.path.expanduser(os.fspath(dir)))
-    results, _ = _merge(runs)
-    known = [run for run in runs if run.env_id not in ("", _UNKNOWN)]
-    results["env_info"] = collapse_env_infos(
-        [{"env_id": run.env_id, "gym_version": run.gym_version} for run in known or runs], dir)
-    results["manifests"] = [run.manifest for run in runs if run.manifest is not None]
-    results["videos"] = [video for run in runs for video in run.videos]
-    return results
+def _checked_name(path: str, name: Any) -> str:
+    """The path of a file that a manifest names; a name that points outside its directory is an `Error`."""
+    if not isinstance(name, str) or name in ("", ".", "..") or re.search(r"[/\\\x00\ud800-\udfff]", name):
+        raise Error(f"{path} names {name!r:.120}, which is not a file of its directory.")
+    return os.path.join(os.path.dirname(path), name)
 
 
-def merge_stats_files(paths: Iterable[str]) -> Tuple[Any, ...]:
-    """Merge several stats.json, as gym does, into `(data_sources, initial_reset_timestamps, timestamps,
-    episode_lengths, episode_rewards, episode_types, initial_reset_timestamp)`: see `load_results`."""
-    merged, _ = _merge([_run_of("", None, {}, _read_statistics(path)) for path in paths])
-    return tuple(merged[key] for key in ("data_sources", "initial_reset_timestamps", *_EPISODE_COLUMNS,
-                                         "initial_reset_timestamp"))
+def _read_manifest(path: str) -> Tuple[str, List[Tuple[str, str]], Dict[str, Any]]:
+    """The paths of the statistics and of the videos that a manifest names, and its `env_info`."""
+    content = _read_json(path)
+    env_info, videos = content.get("env_info"), content.get("videos")
+    if not isinstance(env_info, dict) or not isinstance(videos, list) or not all(
+            isinstance(video, list) and len(video) == 2 for video in videos):
+        raise Error(f"{path} is not a manifest: it lacks a valid \"env_info\" or \"videos\".")
+    pairs = [(_checked_name(path, recording), _checked_name(path, metadata)) for recording, metadata in videos]
+    return _checked_name(path, content.get("stats")), pairs, env_info
 
 
-def collapse_env_infos(infos: Sequence[Dict[str, Any]], dir: _PathLike) -> Dict[str, Any]:
-    """The `env_info` (`env_id` and `gym_version`) that the runs of a directory have in common: that of the first.
-
-    (gym insists that the versions agree, too; a run that is resumed after an update is one.)
-
-    Raises:
-        Error: there is none, or they are of different environments.
-    """
-    names = sorted({str(info.get("env_id")) for info in infos})
-    if not names:
-        raise Error(f"The directory {dir} holds no run.")
-    if len(names) > 1:
-        raise Error("Keep runs of different environments in directories of their own: {} holds runs of {}.".format(
-            dir, ", ".join(names[:5])))
-    return dict(infos[0])
+def _read_statistics(path: str) -> _Statistics:
+    """Read a stats.json of ours or of gym, whose `episode_types` may have one entry more than there are episodes."""
+    content = _read_json(path)
+    start, times, lengths, returns, types = map(content.get, ("initial_reset_timestamp", *_GYM_COLUMNS))
+    if isinstance(times, list) and (types is None or isinstance(types, list)):
+        types = ["t"] * len(times) if types is None else types[:len(times)]  # gym's first versions did not write them
+    return _checked(path, _Statistics(start, times, lengths, returns, types, {}))  # type: ignore[arg-type]
 
 
-def load_env_info_from_manifests(manifests: Iterable[str], dir: _PathLike) -> Dict[str, Any]:
-    """The `env_info` that manifests have in common; an `Error` if they are of different environments."""
-    return collapse_env_infos([_read_manifest(path)[2] for path in manifests], dir)
+def _run_of(name: str, journal: Optional[str], header: Dict[str, Any], statistics: _Statistics) -> _Run:
+    moments = (statistics.start, *statistics.timestamps[:1], header.get("t_start"), 0.0)
+    reset = next(moment for moment in moments if moment is not None)
+    first, env_id = header.get("first_episode_id", 0), header.get("env_id")
+    return _Run(name, "" if env_id is None else str(env_id), str(header.get("gym_version", "none")),
+                header.get("t_start", reset), reset, first if isinstance(first, int) else 0, journal, None,
+                *statistics[1:], [], [])
 
 
-def _merge(runs: Sequence[_Run]) -> Tuple[Dict[str, Any], List[int]]:
-    """The episodes of several runs, sorted by the time of their end, and the place of each before it was sorted."""
-    columns: Dict[str, List[Any]] = {
-        name: list(itertools.chain.from_iterable(getattr(run, name) for run in runs)) for name in _EPISODE_COLUMNS}
-    columns["data_sources"] = [number for number, run in enumerate(runs) for _ in run.timestamps]
-    infos = {word: [value for run in runs for value in run.info.get(word) or [None] * len(run.timestamps)]
-             for word in sorted({word for run in runs for word in run.info})}
-    order = sorted(range(len(columns["timestamps"])), key=columns["timestamps"].__getitem__)
-    pick = operator.itemgetter(*order) if len(order) > 1 else tuple  # sorts a million entries at the speed of C
-    merged: Dict[str, Any] = {name: list(pick(column)) for name, column in columns.items()}
-    starts = [run.initial_reset for run in runs if run.timestamps]
-    merged.update(info={word: list(pick(column)) for word, column in infos.items()},
-                  initial_reset_timestamps=starts, initial_reset_timestamp=min(starts, default=0))
-    return merged, order
+def _read_journal_run(name: str, path: str) -> _Run:
+    """A run by its journal, without the videos. The JSON beside it is read three times as fast; so where that is
+    whole, holds as many episodes, and there are no keywords, which it has not, it is read instead."""
+    content = _read_file(path)
+    header = _read_journal_header(path, content)
+    if content.split(b"\n", 2)[1:2] == [",".join(_JOURNAL_COLUMNS).encode()]:
+        with contextlib.suppress(Error):
+            copy = _read_statistics(path[:-len("monitor.csv")] + "stats.json")
+            if len(copy.timestamps) == content.count(b"\n") - 2:
+                return _run_of(name, path, header, copy)
+    return _run_of(name, path, header, _read_journal(path, content, header))
 
 
-def _read_runs(dir: str) -> List[_Run]:
-    """All runs in a directory, sorted by name; an `Error` if there are none, or a file is not what it should be."""
+def _read_metadata(path: str) -> Dict[str, Any]:
+    """The metadata of a recording; empty where they can't be read, because a picture is not worth an error."""
     try:
-        names = sorted(os.listdir(dir))
-    except (OSError, ValueError) as problem:
-        raise Error(f"The directory {dir} cannot be read: {getattr(problem, 'strerror', None) or problem}."
-                    ) from problem
-    metadata: Dict[str, List[str]] = {}
-    for match in filter(None, map(_METADATA_NAME.match, names)):
-        metadata.setdefault(match.group(1), []).append(os.path.join(dir, match.group()))
-    infixes = sorted({match.group(1) or match.group(2) for match in filter(None, map(_RUN_NAME.match, names))})
-    runs = [_read_run(dir, infix, names, metadata.get(infix, [])) for infix in infixes]
-    # Stable-Baselines3 and OpenAI Baselines call theirs *monitor.csv, and know of no videos.
-    runs = runs or [_read_journal_run(name, os.path.join(dir, name)) for name in names if name.endswith("monitor.csv")]
-    if not runs:
-        raise Error(f"The directory {dir} holds no run: there is neither a manifest nor a journal in it.")
-    return runs
+        return _read_json(path)
+    except Error:
+        return {}
+
+
+def _sort_videos(listed: List[Tuple[str, str]], metadata: List[str]) -> Tuple[List[Tuple[str, str]], List[str]]:
+    """The recordings of a run that can be watched, and the metadata of those that can't be; `listed` are gym's."""
+    videos = [video for video in listed if _is_file(video[0])]
+    broken = [video[1] for video in listed if not _is_file(video[0])]
+    for path in sorted(set(metadata) - {video[1] for video in listed}):
+        content = _read_metadata(path)
+        names = [path[:-len(".meta.json")] + ending for ending in [*_ENCODERS, ".json"]]  # .json is gym's text
+        found = next(filter(_is_file, names), None)
+        if content.get("broken") or not (found or content.get("empty")):
+            broken.append(path)
+        elif found and not content.get("empty") and _is_whole(found):
+            videos.append((found, path))
+    return videos, broken
 
 
 def _read_run(dir: str, infix: str, names: List[str], metadata: List[str]) -> _Run:
@@ -1649,79 +1476,88 @@ def _read_run(dir: str, infix: str, names: List[str], metadata: List[str]) -> _R
     return run._replace(manifest=path, videos=videos, broken=broken)
 
 
-def _read_journal_run(name: str, path: str) -> _Run:
-    """A run by its journal, without the videos. The JSON beside it is read three times as fast; so where that is
-    whole, holds as many episodes, and there are no keywords, which it has not, it is read instead."""
-    content = _read_file(path)
-    header = _read_journal_header(path, content)
-    if content.split(b"\n", 2)[1:2] == [",".join(_JOURNAL_COLUMNS).encode()]:
-        with contextlib.suppress(Error):
-            copy = _read_statistics(path[:-len("monitor.csv")] + "stats.json")
-            if len(copy.timestamps) == content.count(b"\n") - 2:
-                return _run_of(name, path, header, copy)
-    return _run_of(name, path, header, _read_journal(path, content, header))
-
-
-def _run_of(name: str, journal: Optional[str], header: Dict[str, Any], statistics: _Statistics) -> _Run:
-    moments = (statistics.start, *statistics.timestamps[:1], header.get("t_start"), 0.0)
-    reset = next(moment for moment in moments if moment is not None)
-    first, env_id = header.get("first_episode_id", 0), header.get("env_id")
-    return _Run(name, "" if env_id is None else str(env_id), str(header.get("gym_version", "none")),
-                header.get("t_start", reset), reset, first if isinstance(first, int) else 0, journal, None,
-                *statistics[1:], [], [])
-
-
-def _read_manifest(path: str) -> Tuple[str, List[Tuple[str, str]], Dict[str, Any]]:
-    """The paths of the statistics and of the videos that a manifest names, and its `env_info`."""
-    content = _read_json(path)
-    env_info, videos = content.get("env_info"), content.get("videos")
-    if not isinstance(env_info, dict) or not isinstance(videos, list) or not all(
-            isinstance(video, list) and len(video) == 2 for video in videos):
-        raise Error(f"{path} is not a manifest: it lacks a valid \"env_info\" or \"videos\".")
-
-    def inside(name: Any) -> str:
-        """The path of a file that the manifest names; a name that points outside the directory is an `Error`."""
-        if not isinstance(name, str) or name in ("", ".", "..") or re.search(r"[/\\\x00\ud800-\udfff]", name):
-            raise Error(f"{path} names {name!r:.120}, which is not a file of its directory.")
-        return os.path.join(os.path.dirname(path), name)
-
-    return (inside(content.get("stats")), [(inside(recording), inside(metadata)) for recording, metadata in videos],
-            env_info)
-
-
-def _read_statistics(path: str) -> _Statistics:
-    """Read a stats.json of ours or of gym, whose `episode_types` may have one entry more than there are episodes."""
-    content = _read_json(path)
-    start, times, lengths, returns, types = map(content.get, ("initial_reset_timestamp", *_EPISODE_COLUMNS))
-    if isinstance(times, list) and (types is None or isinstance(types, list)):
-        types = ["t"] * len(times) if types is None else types[:len(times)]  # gym's first versions did not write them
-    return _checked(path, _Statistics(start, times, lengths, returns, types, {}))  # type: ignore[arg-type]
-
-
-def _sort_videos(listed: List[Tuple[str, str]], metadata: List[str]) -> Tuple[List[Tuple[str, str]], List[str]]:
-    """The recordings of a run that can be watched, and the metadata of those that can't be.
-
-    `listed` are those of gym's manifest, which it lists when they are finished. Of the others their metadata tell.
-    """
-    videos = [video for video in listed if _is_file(video[0])]
-    broken = [video[1] for video in listed if not _is_file(video[0])]
-    for path in sorted(set(metadata) - {video[1] for video in listed}):
-        content = _read_metadata(path)
-        found = [path[:-len(".meta.json")] + ending for ending in [*_ENCODERS, ".json"]]  # .json is gym's text
-        found = [recording for recording in found if _is_file(recording)]
-        if content.get("broken") or not (found or content.get("empty")):
-            broken.append(path)
-        elif found and not content.get("empty") and _is_whole(found[0]):
-            videos.append((found[0], path))
-    return videos, broken
-
-
-def _read_metadata(path: str) -> Dict[str, Any]:
-    """The metadata of a recording; empty where they can't be read, for a picture is not worth an error."""
+def _read_runs(dir: str) -> List[_Run]:
+    """All runs in a directory, sorted by name; an `Error` if there are none, or a file is not what it should be."""
     try:
-        return _read_json(path)
-    except Error:
-        return {}
+        names = sorted(os.listdir(dir))
+    except (OSError, ValueError) as problem:
+        raise Error(f"The directory {dir} cannot be read: {getattr(problem, 'strerror', problem)}.") from problem
+    metadata: Dict[str, List[str]] = {}
+    for match in filter(None, map(_METADATA_NAME.match, names)):
+        metadata.setdefault(match.group(1), []).append(os.path.join(dir, match.group()))
+    infixes = sorted({match.group(1) or match.group(2) for match in filter(None, map(_RUN_NAME.match, names))})
+    runs = [_read_run(dir, infix, names, metadata.get(infix, [])) for infix in infixes]
+    # Stable-Baselines3 and OpenAI Baselines call theirs *monitor.csv, and know of no videos.
+    runs = runs or [_read_journal_run(name, os.path.join(dir, name)) for name in names if name.endswith("monitor.csv")]
+    if not runs:
+        raise Error(f"The directory {dir} holds no run: there is neither a manifest nor a journal in it.")
+    return runs
+
+
+def _merge(runs: Sequence[_Run]) -> Tuple[Dict[str, Any], List[int]]:
+    """The episodes of several runs, sorted by the time of their end, and the place of each before it was sorted."""
+    columns: Dict[str, List[Any]] = {name: [cell for run in runs for cell in getattr(run, name)]
+                                     for name in _GYM_COLUMNS}
+    columns["data_sources"] = [number for number, run in enumerate(runs) for _ in run.timestamps]
+    info = {word: [cell for run in runs for cell in run.info.get(word) or [None] * len(run.timestamps)]
+            for word in {word: None for run in runs for word in run.info}}
+    order = sorted(range(len(columns["timestamps"])), key=columns["timestamps"].__getitem__)
+    pick = operator.itemgetter(*order) if len(order) > 1 else tuple  # sorts a million entries at the speed of C
+    merged: Dict[str, Any] = {name: list(pick(column)) for name, column in columns.items()}
+    starts = [run.initial_reset for run in runs if run.timestamps]
+    merged.update(info={word: list(pick(column)) for word, column in info.items()},
+                  initial_reset_timestamps=starts, initial_reset_timestamp=min(starts, default=0))
+    return merged, order
+
+
+def load_results(dir: _PathLike) -> Dict[str, Any]:
+    """Read what was recorded in a directory: by this module, by gym 0.9 to 0.21, or by Stable-Baselines3.
+
+    Runs need not be finished: the journal counts.
+
+    Returns:
+        A dictionary. Lists with an entry per episode, sorted by the time of its end: `timestamps` (seconds since the
+        epoch), `episode_lengths` (steps), `episode_rewards` (returns), `episode_types` ('t' training, 'e' evaluation)
+        and `data_sources` (which of the merged runs, counted from 0); and `info`, with such a list for each of the
+        `info_keywords` (a number, a truth, a text, or None where there is none). Besides `manifests` (paths), `videos`
+        (pairs of paths, recording and metadata), `env_info` (`env_id` and `gym_version`), `initial_reset_timestamps`
+        (of each run that has episodes) and `initial_reset_timestamp` (the earliest of them, or 0).
+
+    Raises:
+        Error: the directory is missing or holds no run, the runs are of different environments, or a file in it is
+            not what it should be.
+    """
+    runs = _read_runs(os.path.expanduser(os.fspath(dir)))
+    results, _ = _merge(runs)
+    known = [run for run in runs if run.env_id not in ("", _UNKNOWN)]
+    results["env_info"] = collapse_env_infos(
+        [{"env_id": run.env_id, "gym_version": run.gym_version} for run in known or runs], dir)
+    results["manifests"] = [run.manifest for run in runs if run.manifest is not None]
+    results["videos"] = [video for run in runs for video in run.videos]
+    return results
+
+
+def collapse_env_infos(infos: Sequence[Dict[str, Any]], dir: _PathLike) -> Dict[str, Any]:
+    """The `env_info` of the first of a directory's runs; an `Error` if there is none, or environments differ."""
+    names = sorted({str(info.get("env_id")) for info in infos})
+    if not names:
+        raise Error(f"The directory {dir} holds no run.")
+    if len(names) > 1:
+        raise Error(f"Keep runs of different environments apart: {dir} holds runs of {', '.join(names[:5])}.")
+    return dict(infos[0])
+
+
+def load_env_info_from_manifests(manifests: Iterable[str], dir: _PathLike) -> Dict[str, Any]:
+    """The `env_info` that manifests have in common; an `Error` if they are of different environments."""
+    return collapse_env_infos([_read_manifest(path)[2] for path in manifests], dir)
+
+
+def merge_stats_files(paths: Iterable[str]) -> Tuple[Any, ...]:
+    """Merge several stats.json, as gym does, into `(data_sources, initial_reset_timestamps, timestamps,
+    episode_lengths, episode_rewards, episode_types, initial_reset_timestamp)`: see `load_results`."""
+    merged, _ = _merge([_run_of("", None, {}, _read_statistics(path)) for path in paths])
+    return tuple(merged[key] for key in ("data_sources", "initial_reset_timestamps", *_GYM_COLUMNS,
+                                         "initial_reset_timestamp"))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -1736,12 +1572,11 @@ def _make_room() -> bool:
     """Whether another video may begin. Waits for the one that ended first, where some are still being finished."""
     while True:
         busy = [owner for owner in list(_owners) if isinstance(owner, VideoRecorder) and not owner.complete]
+        ended = [video for video in busy if video.ended is not None]
         if len(busy) < _MOST_ENCODERS:
             return True
-        ended = [video for video in busy if video.ended is not None]
         if not ended:
-            _warn_once(f"{_MOST_ENCODERS} videos are being filmed in this process, the most at a time: one was left "
-                       "out.")
+            _warn_once(f"{_MOST_ENCODERS} videos are being filmed in this process, the most at a time: one is left out")
             return False
         min(ended, key=lambda video: video.ended or 0.0).finish(wait=True)
 
@@ -1752,13 +1587,11 @@ class _Clips:
     One video is filmed at a time: the newest of `unfinished`, as long as it has not ended.
     """
 
-    def __init__(self, env: Any, stats: StatsRecorder, infix: str, schedule: Callable[[int], Any],
+    def __init__(self, env: Any, stats: StatsRecorder, infix: str, schedule: Callable[[int], bool],
                  options: _Options) -> None:
-        self.env = env
-        self.stats = stats
+        self.env, self.stats, self.schedule, self.options = env, stats, schedule, options
         self.base = os.path.join(stats.directory or "", f"{FILE_PREFIX}.video.{infix}")  # of the paths
-        self.schedule = schedule
-        self.options = options
+        self.trigger = options.step_trigger if stats.directory is not None else None
         self.newest: Optional[VideoRecorder] = None
         self.unfinished: List[VideoRecorder] = []   # in the order in which they began
         self.of_episode: List[VideoRecorder] = []   # begun in the episode under way
@@ -1774,7 +1607,7 @@ class _Clips:
     @property
     def waiting(self) -> bool:
         """Whether the next step concerns the videos."""
-        return self.options.step_trigger is not None or self.filmed is not None
+        return self.trigger is not None or self.filmed is not None
 
     def begin_episode(self, number: int, step: Optional[int], metadata: Dict[str, Any]) -> None:
         """An episode has begun, in the environment's `step` if that one's number is given. Film its first frame."""
@@ -1786,19 +1619,18 @@ class _Clips:
 
     def film(self, step: Optional[int], metadata: Dict[str, Any]) -> None:
         """Film what the environment shows now, in a new video if the trigger asks for one at this step."""
-        trigger, length = self.options.step_trigger, self.options.video_length
-        if trigger is not None and step is not None and _ask(trigger, step, otherwise=False):
+        if self.trigger is not None and step is not None and _ask(self.trigger, step, otherwise=False):
             self._begin(f"step{step:09d}", dict(metadata, step=step))
         clip = self.filmed
         if clip is not None:
             clip.capture_frame()
-            if length and clip.frames >= length:
+            if self.options.video_length and clip.frames >= self.options.video_length:
                 clip.end()
 
     def _begin(self, name: str, metadata: Dict[str, Any]) -> None:
         if self.filmed is not None:
             self.filmed.end()
-        self._list_finished(wait=False)
+        self.list_finished(wait=False)
         if self.stats.whose_names() == "another's" or not _make_room():
             return
         try:
@@ -1807,7 +1639,7 @@ class _Clips:
             _warn_once(f"A video of {type(self.env).__name__} could not be begun: %r", problem)
             return
         if clip.enabled:
-            self.newest, clip._taken = clip, self.taken
+            self.newest, clip.taken = clip, self.taken
             self.unfinished.append(clip)
             self.of_episode.append(clip)
 
@@ -1831,33 +1663,23 @@ class _Clips:
             clip.drop()
         self.of_episode = []
 
-    def _list_finished(self, wait: bool) -> None:
+    def list_finished(self, wait: bool) -> None:
         """List the videos whose files are final, in the order in which they began; with `wait`, all that have ended."""
         while self.unfinished and self.unfinished[0] is not self.filmed and self.unfinished[0].finish(wait):
             clip = self.unfinished.pop(0)
             if clip.functional and not clip.empty:
                 self.videos.append((str(clip.path), str(clip.metadata_path)))
 
-    def listed(self) -> List[Tuple[str, str]]:
-        """All videos but the one being filmed; waits for those that are being finished."""
-        self._list_finished(wait=True)
-        return self.videos[:]
-
     def close(self) -> None:
         """End the video that is being filmed, and wait until all files are final."""
         if self.filmed is not None:
             self.filmed.end()
-        self._list_finished(wait=True)
+        self.list_finished(wait=True)
 
     def abandon(self, why: str) -> None:
         for clip in self.unfinished:
             clip.abandon(why)
         self.unfinished, self.of_episode = [], []
-
-
-# With `write_upon_reset`, statistics and manifest are written after each of so many episodes. From then on a writing
-# has to wait for twenty times what the last one took: at most a twentieth of the time goes there, however long the run.
-_WRITTEN_EACH = 1000
 
 
 class _Recording:
@@ -1878,19 +1700,12 @@ class _Recording:
     """
 
     def __init__(self, env: Any, stats: StatsRecorder, clips: _Clips, infix: str, write_upon_reset: bool,
-                 options: _Options, unsaid: str = "") -> None:
-        self.env = env
-        self.stats = stats
-        self.clips = clips
-        self.infix = infix
-        self.write_upon_reset = write_upon_reset
-        self.options = options
-        self.unsaid = unsaid
-        self.other_form = False
-        self.rewards = stats.rewards
+                 unsaid: str) -> None:
+        self.env, self.stats, self.clips, self.options = env, stats, clips, clips.options
+        self.infix, self.write_upon_reset, self.unsaid = infix, write_upon_reset, unsaid
+        self.rewards, self.saved = stats.rewards, stats.directory is None
         self.summary: Dict[str, Any] = {}
-        self.next_writing = 0.0
-        self.saved = stats.directory is None
+        self.other_form, self.next_writing = False, 0.0
         self._enter("pause")
         if not self.saved:
             _own(self)
@@ -1919,23 +1734,30 @@ class _Recording:
 
     def _step_aside(self, action: Any) -> Any:
         """A step that is filmed, or has another form than five values, or comes when no episode is under way."""
-        self._tell()
-        if self.phase == "pause":
-            self.stats.before_step(action)  # raises ResetNeeded
-        if self.phase != "episode":
-            return self._step_unrecorded(action)
-        try:
+        self._before_step(action)
+        if self.phase != "episode":  # after `close`, or in a broken episode: the environment's own business
             result = self.env.step(action)
-            done, info = self._count_other_form(result)
-            if self.clips.waiting and not (done and self.stats.autoreset):  # else it shows the next episode already
-                self.clips.film(self.stats.total_steps - 1, {"episode_id": self.stats.episode_id})
-                self._enter("episode")
-            if done:
-                self._end_episode(info)
-        except BaseException:
-            self._enter("broken")
-            raise
+            if self.phase == "broken" and self.stats.autoreset and _reward_done_info(result)[1]:
+                self._begin_episode()
+            return result
+        self.phase = "broken"  # until the step is counted, so that it stays so if an exception strikes
+        result = self.env.step(action)
+        done, info = self._count_other_form(result)
+        if self.clips.waiting and not (done and self.stats.autoreset):  # else it shows the next episode already
+            self.clips.film(self.stats.total_steps - 1, {"episode_id": self.stats.episode_id})
+        if done:
+            self._end_episode(info)
+        else:
+            self._enter("episode")
         return result
+
+    def _before_step(self, action: Any) -> None:
+        """Say, once, why nothing is recorded; raise `ResetNeeded` between two episodes."""
+        if self.unsaid:
+            _warn_once(self.unsaid)
+            self.unsaid = ""
+        if self.phase == "pause":
+            self.stats.before_step(action)
 
     def _count_other_form(self, result: Any) -> Tuple[bool, Any]:
         """Count the reward of a step in any form there is; return whether it ends the episode, and its info."""
@@ -1946,25 +1768,10 @@ class _Recording:
         self.aside = self.aside or self.other_form
         return done, info
 
-    def _step_unrecorded(self, action: Any) -> Any:
-        """A step after `close`, or in a broken episode: the environment's own business."""
-        result = self.env.step(action)
-        if self.phase == "broken" and self.stats.autoreset and _reward_done_info(result)[1]:
-            self._begin_episode()
-        return result
-
-    def _tell(self) -> None:
-        """Say, once, why what the environment does is not recorded."""
-        if self.unsaid:
-            _warn_once(self.unsaid)
-            self.unsaid = ""
-
     def _end_episode(self, info: Any) -> None:
         """Count the episode that a step has ended, and end its video."""
-        number = self.stats.episode_id
+        number, key = self.stats.episode_id, self.options.stats_key
         last, self.summary = self.summary, self.stats.end_episode(info)
-        self._enter("pause")
-        key = self.options.stats_key
         # `last` is there already where the environment has one `info` for all its steps.
         if key is not None and isinstance(info, dict) and (key not in info or info[key] is last):
             try:
@@ -1975,6 +1782,8 @@ class _Recording:
             self.clips.end_episode(Episode(number, self.summary["r"], self.summary["l"], info))
         if self.stats.autoreset:
             self._begin_episode(self.stats.total_steps - 1)
+        else:
+            self._enter("pause")
         self._write_at_reset()
 
     def reset(self, **kwargs: Any) -> Any:
@@ -1982,13 +1791,10 @@ class _Recording:
             return self.env.reset(**kwargs)
         if self.phase == "episode":
             self.stats.before_reset()  # an Error where unfinished episodes may not be dropped
-        try:
-            result = self.env.reset(**kwargs)
-            self._begin_episode()
-            self._write_at_reset()
-        except BaseException:
-            self._enter("broken")
-            raise
+        self._enter("broken")  # until the episode has begun
+        result = self.env.reset(**kwargs)
+        self._begin_episode()
+        self._write_at_reset()
         return result
 
     def _begin_episode(self, step: Optional[int] = None) -> None:
@@ -2009,11 +1815,12 @@ class _Recording:
         return result
 
     def _write_at_reset(self) -> None:
-        """With `write_upon_reset`: write statistics and manifest, if it is time."""
+        """With `write_upon_reset`: write statistics and manifest, after each of the first thousand episodes."""
         if not self.write_upon_reset or self.saved:
             return
         start, count = time.perf_counter(), self.stats.episode_id - self.stats.first_episode_id
-        if count <= _WRITTEN_EACH or start >= self.next_writing:
+        # From then on a writing waits for twenty times what the last one took, so it costs at most a twentieth.
+        if count <= 1000 or start >= self.next_writing:
             try:
                 self.stats.flush()
                 self._write_manifest()
@@ -2023,11 +1830,11 @@ class _Recording:
             self.next_writing = now + 20 * (now - start)
 
     def _write_manifest(self) -> None:
-        _write_json(os.path.join(str(self.stats.directory), f"{MANIFEST_PREFIX}.{self.infix}.manifest.json"), {
-            "stats": os.path.basename(self.stats.path),
+        stats, name = self.stats, f"{MANIFEST_PREFIX}.{self.infix}.manifest.json"
+        _write_json(os.path.join(str(stats.directory), name), {
+            "stats": os.path.basename(stats.path),
             "videos": [[os.path.basename(path) for path in video] for video in self.clips.videos],
-            "env_info": {"env_id": self.stats.env_id, "gym_version": self.stats.gym_version},
-        })
+            "env_info": {"env_id": stats.env_id, "gym_version": stats.gym_version}})
 
     def close(self) -> None:
         """End the recording, and wait until its files are complete. After an `Error` another call tries again."""
@@ -2057,6 +1864,47 @@ class _Recording:
             _close_quietly(self.close)
 
 
+def _rewards_and_ends(result: Any) -> Tuple[Any, Any, Any]:
+    """Of a vector environment's step: the array of rewards, that of the episodes that are over, and the infos."""
+    try:
+        _, rewards, terminated, truncated, infos = result
+        if hasattr(rewards, "detach"):  # a return keeps no graph of torch's alive
+            rewards = rewards.detach()
+        return rewards, terminated | truncated, infos
+    except (TypeError, ValueError) as problem:
+        raise Error("step() of a vector environment has to answer (observations, rewards, terminations, truncations, "
+                    f"infos) with arrays, not {repr(result):.200}.") from problem
+
+
+def _zeros(ended: Any) -> Any:
+    """An array of double zeros, of the kind and length of an array of truths."""
+    zeros = ended * 0.0
+    return zeros.double() if hasattr(zeros, "double") else zeros  # torch's are single
+
+
+def _info_of_one(infos: Any, index: int) -> Dict[str, Any]:
+    """The entries of one sub-environment in gymnasium's dictionary of arrays.
+
+    Where the step that ended an episode has begun the next one, its last infos are under "final_info": again a
+    dictionary of arrays or, before gymnasium 1.0, an array of dictionaries.
+    """
+    info: Dict[str, Any] = {}
+    sources: List[Any] = [infos, infos.get("final_info")] if isinstance(infos, dict) else []
+    for source in sources:
+        if not isinstance(source, dict):
+            with contextlib.suppress(TypeError, IndexError, KeyError):
+                info.update(source[index])
+            continue
+        for name, values in source.items():
+            if name != "final_info" and str(name)[:1] != "_":  # which marks those that have the entry
+                try:
+                    if source.get(f"_{name}", {index: True})[index]:
+                        info[name] = _info_of_one(values, index) if isinstance(values, dict) else values[index]
+                except (TypeError, IndexError, KeyError):
+                    info[name] = values  # one for all sub-environments
+    return info
+
+
 class _VectorRecording(_Recording):
     """The recording of a vector environment. Its videos are of the first sub-environment.
 
@@ -2075,23 +1923,15 @@ class _VectorRecording(_Recording):
         self.returns: Any = None
         self.under_way: List[Optional[Tuple[int, float, str]]] = []
         self.resetting: List[int] = []
-        self.steps = 0
-        self.first_number = self.stats.first_episode_id
+        self.steps, self.first_number = 0, self.stats.first_episode_id
         mode = _env_metadata(self.env).get("autoreset_mode")
         self.same_step = None if mode is None else "same" in str(getattr(mode, "value", mode)).lower()
 
-    def _enter(self, phase: str) -> None:
-        self.phase = phase
-        self.aside = phase != "episode" or bool(self.unsaid)
-
     def step(self, action: Any) -> Any:
-        if self.aside:
-            self._tell()
-            if self.phase == "pause":
-                self.stats.before_step(action)  # raises ResetNeeded
+        if self.phase != "episode" or self.unsaid:
+            self._before_step(action)
             if self.phase == "closed":
                 return self.env.step(action)
-            self._enter(self.phase)
         try:
             result = self.env.step(action)
             rewards, ended, infos = _rewards_and_ends(result)
@@ -2099,7 +1939,7 @@ class _VectorRecording(_Recording):
                 self.returns = _zeros(ended)
             self.returns += rewards
             self.steps += 1
-            self.stats.add_steps(len(self.under_way) - len(self.resetting))
+            self.stats.other_steps += len(self.under_way) - len(self.resetting)
             reset, self.resetting = self.resetting, []
             if reset:
                 self._begin_episodes(reset, self.steps - 1)  # for them this step was a reset, and its reward none
@@ -2124,8 +1964,7 @@ class _VectorRecording(_Recording):
             return True  # gym's all do, and gymnasium's before 1.0
         inner = getattr(self.env, "unwrapped", self.env)
         if type(inner).__module__.split(".")[0] != "gymnasium":  # gymnasium's own, from 1.0 on, do not
-            _warn_once("%s has no metadata[\"autoreset_mode\"]: it is taken to reset in the step after the end of an "
-                       "episode (gymnasium.vector.AutoresetMode.NEXT_STEP).", type(inner).__name__)
+            _warn_once("%s has no autoreset_mode: it is taken to reset in a step of its own.", type(inner).__name__)
         return False
 
     def _break(self) -> None:
@@ -2146,42 +1985,32 @@ class _VectorRecording(_Recording):
 
     def _end_episodes(self, ended: Any, infos: Any) -> None:
         """Record the episodes that a step has ended, but for those that an exception has struck."""
+        key, last_summary = self.options.stats_key, self.summary
         indices = [index for index, end in enumerate(ended.tolist()) if end]
-        summaries: Dict[int, Dict[str, Any]] = {}
+        counted, self.summary = ended & False, {"r": _zeros(ended), "l": ended * 0, "t": _zeros(ended)}
         for index in indices:
             episode = self.under_way[index]
             if episode is None:
                 continue
             (step, start, type), number = episode, self.stats.episode_id
-            info = _info_of_one(infos, index, self.options.info_keywords)
+            info = _info_of_one(infos, index) if index == 0 or self.options.info_keywords else {}
             summary = self.stats.record(float(self.returns[index]), self.steps - step, type, start, info)
-            summaries[index] = summary
+            counted[index] = True
+            for name, column in self.summary.items():
+                column[index] = summary[name]
             if index == 0:
                 self.first_number += 1
-                last = _info_of_one(infos, 0)
-                if self.options.stats_key is not None:
-                    last.setdefault(self.options.stats_key, summary)
-                self.clips.end_episode(Episode(number, summary["r"], summary["l"], last))
-        self._note_summaries(summaries, ended, infos)
+                if key is not None:
+                    info.setdefault(key, summary)
+                self.clips.end_episode(Episode(number, summary["r"], summary["l"], info))
+        if key is not None and isinstance(infos, dict) and counted.any() and (
+                key not in infos or infos[key] is last_summary):
+            infos[key], infos["_" + key] = self.summary, counted
         if self.same_step:
             self._begin_episodes(indices, self.steps - 1)
         else:
             self.resetting = indices
         self._write_at_reset()
-
-    def _note_summaries(self, summaries: Dict[int, Dict[str, Any]], ended: Any, infos: Any) -> None:
-        """Put arrays of returns, lengths and durations into the infos, and which entries of them count."""
-        key = self.options.stats_key
-        if not summaries or key is None or not isinstance(infos, dict) or (
-                key in infos and infos[key] is not self.summary):
-            return
-        counted = ended & False
-        self.summary = {"r": _zeros(ended), "l": ended * 0, "t": _zeros(ended)}
-        for index, summary in summaries.items():
-            counted[index] = True
-            for name, column in self.summary.items():
-                column[index] = summary[name]
-        infos[key], infos["_" + key] = self.summary, counted
 
     def reset(self, **kwargs: Any) -> Any:
         if self.phase == "closed":
@@ -2205,55 +2034,16 @@ class _VectorRecording(_Recording):
         return result
 
 
-def _rewards_and_ends(result: Any) -> Tuple[Any, Any, Any]:
-    """Of a vector environment's step: the array of rewards, that of the episodes that are over, and the infos."""
-    try:
-        _, rewards, terminated, truncated, infos = result
-        if hasattr(rewards, "detach"):  # a return keeps no graph of torch's alive
-            rewards = rewards.detach()
-        return rewards, terminated | truncated, infos
-    except (TypeError, ValueError) as problem:
-        raise Error("step() of a vector environment has to answer (observations, rewards, terminations, truncations, "
-                    f"infos) with arrays, not {repr(result):.200}.") from problem
-
-
-def _zeros(ended: Any) -> Any:
-    """An array of double zeros, of the kind and length of an array of truths."""
-    zeros = ended * 0.0
-    return zeros.double() if hasattr(zeros, "double") else zeros  # torch's are single
-
-
-def _info_of_one(infos: Any, index: int, keywords: Optional[Sequence[str]] = None) -> Dict[str, Any]:
-    """The entries of one sub-environment in gymnasium's dictionary of arrays: all, or those named by `keywords`.
-
-    Where the step that ended an episode has begun the next one, its last infos are under "final_info": again a
-    dictionary of arrays or, before gymnasium 1.0, an array of dictionaries.
-    """
-    info: Dict[str, Any] = {}
-    sources: List[Any] = [infos, infos.get("final_info")] if isinstance(infos, dict) else []
-    for source in filter(lambda source: source is not None, sources):
-        if not isinstance(source, dict):
-            with contextlib.suppress(TypeError, IndexError, KeyError):
-                last = source[index]
-                info.update((name, last[name]) for name in last if keywords is None or name in keywords)
-            continue
-        for name, values in source.items():
-            hidden = name == "final_info" or (isinstance(name, str) and name[:1] == "_")
-            if hidden if keywords is None else name not in keywords:
-                continue
-            try:
-                if source.get(f"_{name}", {index: True})[index]:
-                    info[name] = _info_of_one(values, index) if isinstance(values, dict) else values[index]
-            except (TypeError, IndexError, KeyError):
-                info[name] = values  # one for all sub-environments
-    return info
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # Monitor
 # ---------------------------------------------------------------------------------------------------------------------
 
 _monitor_numbers = itertools.count()
+
+
+def _type_of(mode: Any) -> str:
+    _check("mode", mode, mode in (None, "training", "evaluation"), "'training' or 'evaluation'")
+    return "e" if mode == "evaluation" else "t"
 
 
 class Monitor:
@@ -2284,19 +2074,20 @@ class Monitor:
         info_keywords: entries of the last `info` of an episode to write into the journal and into `info["episode"]`.
         keep_video: whether the video of an `Episode` that is over stays, `Episode -> bool`; None keeps all.
 
-    Raises:
-        Error: an argument is wrong, the directory cannot be written, or holds an earlier run.
-
     Attributes:
         env: the environment inside. Every attribute that is not named here is its own.
         enabled: whether a directory is being recorded into.
+        episode_id: number of the episode under way or, between two, of the next one; counted from 0.
+        videos: pairs of paths, recording and metadata; reading it waits for videos that are still being finished.
         stats_recorder, video_recorder: the `StatsRecorder`, and the `VideoRecorder` of the newest video, or None.
         file_prefix, file_infix: "openaigym", and what tells its files from others', `{monitor id}.{uid or process id}`.
         directory, video_callable, write_upon_reset, allow_early_resets: as given.
+
+    Raises:
+        Error: an argument is wrong, the directory cannot be written, or holds an earlier run.
     """
 
     file_prefix = FILE_PREFIX
-    _is_vector = False
     _recording_type: Type[_Recording] = _Recording
 
     def __init__(self, env: Any, directory: Optional[_PathLike] = None, video_callable: _Schedule = None,
@@ -2305,128 +2096,112 @@ class Monitor:
                  step_trigger: Optional[Callable[[int], bool]] = None, video_length: Optional[int] = None,
                  fps: Optional[float] = None, stats_key: Optional[str] = "episode",
                  info_keywords: Sequence[str] = (), keep_video: Optional[Callable[[Episode], bool]] = None) -> None:
-        self.env = _checked_env(env, self._is_vector)
-        self._options = _checked_options(_Options(bool(allow_early_resets), step_trigger, video_length, fps, stats_key,
-                                                  info_keywords, keep_video))
+        vector = issubclass(self._recording_type, _VectorRecording)
+        self.env = _checked_env(env, vector)
+        self._options = _checked_options(_Options(
+            bool(allow_early_resets), step_trigger, video_length, fps, stats_key, info_keywords, keep_video))
         self._env_closed = False
         wishes = (video_callable, force, resume, write_upon_reset, uid, step_trigger, video_length, fps, keep_video)
         self._keep_in_memory("Pass a directory to Monitor, or call start(directory): an argument for a recording was "
                              "given, but nothing is recorded." if any(wishes) else "")
-        self.set_monitor_mode(mode or "training")
+        self.set_monitor_mode(mode)
         if directory is not None:
             self.start(directory, video_callable, force, resume, write_upon_reset, uid, mode)
 
     def _keep_in_memory(self, unsaid: str = "") -> None:
         """Count episodes, without a file."""
-        stats = StatsRecorder(None, "", bool(_env_metadata(self.env).get("semantics.autoreset")), _env_id(self.env),
-                              info_keywords=self._options.info_keywords,
-                              allow_early_resets=self._options.allow_early_resets)
-        clips = _Clips(self.env, stats, "", disable_videos, self._options._replace(step_trigger=None))
-        self._use(self._recording_type(self.env, stats, clips, "", False, self._options, unsaid))
+        self._use(self._statistics(None, ""), "", disable_videos, False, unsaid)
 
-    def _use(self, recording: _Recording) -> None:
-        self._recording = recording
+    def _statistics(self, folder: Optional[str], prefix: str, first_episode_id: int = 0) -> StatsRecorder:
+        return StatsRecorder(folder, prefix, bool(_env_metadata(self.env).get("semantics.autoreset")),
+                             _env_id(self.env), gym_version=_library_version(self.env)[0],
+                             first_episode_id=first_episode_id, info_keywords=self._options.info_keywords,
+                             allow_early_resets=self._options.allow_early_resets)
+
+    def _use(self, stats: StatsRecorder, infix: str, schedule: Callable[[int], bool], write_upon_reset: bool,
+             unsaid: str = "") -> None:
+        clips = _Clips(self.env, stats, infix, schedule, self._options)
+        self._recording = self._recording_type(self.env, stats, clips, infix, write_upon_reset, unsaid)
         for name in ("step", "reset"):
             if getattr(type(self), name) is getattr(Monitor, name):  # ... and no subclass has its own
                 # The methods below would do. Without the way through them a step takes a third less: bench.py, step.
-                setattr(self, name, getattr(recording, name))
+                setattr(self, name, getattr(self._recording, name))
 
     def start(self, directory: _PathLike, video_callable: _Schedule = None, force: bool = False, resume: bool = False,
               write_upon_reset: bool = False, uid: Optional[Union[str, int]] = None,
               mode: Optional[str] = None) -> None:
-        """Begin to record, into a directory; after `close` it may be called again. For the arguments see `Monitor`.
-
-        Raises:
-            Error: an argument is wrong, the directory cannot be written or holds an earlier run, or the monitor is
-                recording already.
-        """
+        """Begin to record, into a directory; after `close` it may be called again. For the arguments see `Monitor`."""
         if self.enabled:
             raise Error(f"Call close() before this monitor is started again: it is recording into {self.directory}.")
-        schedule = _checked_schedule(video_callable, self._options.step_trigger)
-        type_ = _checked_mode(mode or "training")
-        owner = _checked_uid(uid)
-        folder = _checked_directory(directory)
-        first = 0
+        schedule: Any = video_callable
+        if video_callable is None or video_callable is False:
+            default = video_callable is None and self._options.step_trigger is None
+            schedule = capped_cubic_video_schedule if default else disable_videos
+        _check("video_callable", schedule, callable(schedule), "a function, None or False")
+        type_, owner, folder, first = _type_of(mode), _checked_uid(uid), _checked_directory(directory), 0
         with _writing(folder):
             os.makedirs(folder, exist_ok=True)
             inner = self.env
             if issubclass(type(inner), Monitor) and inner.enabled and os.path.samefile(inner.directory, folder):
                 raise Error(f"Wrap the environment inside: it is itself a monitor that records into {folder}.")
+            names = [name for name in map(os.path.basename, detect_monitor_files(folder)) if name != _REPORT_NAME]
             if force:
                 self._clear(folder)
             elif resume:
                 first = self._earlier_episodes(folder, None if uid in (None, "") else owner)
-            else:
-                _refuse_earlier_run(folder)
+            elif names:
+                more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+                raise Error("Pass resume=True to keep the earlier run and go on, force=True to remove it first, or "
+                            f"another directory: {folder} holds {', '.join(names[:5])}{more}.")
             stats, infix = self._claim(folder, owner, first)
         stats.type = type_
-        clips = _Clips(self.env, stats, infix, schedule, self._options)
-        self._use(self._recording_type(self.env, stats, clips, infix, write_upon_reset, self._options))
+        self._use(stats, infix, schedule, write_upon_reset)
         self._env_closed = False
 
     def _clear(self, folder: str) -> None:
         """Remove the files of an earlier run, of this process too, as where the cell of a notebook is run again."""
         for other in list(_owners):
-            if isinstance(other, _Recording) and other.stats.directory is not None:
-                with contextlib.suppress(FileNotFoundError):
-                    if os.path.samefile(other.stats.directory, folder):
-                        other.abandon(f"Another monitor has cleared {folder}: this one does not record any more.")
+            with contextlib.suppress(FileNotFoundError):
+                if isinstance(other, _Recording) and os.path.samefile(other.stats.directory or "", folder):
+                    other.abandon(f"Another monitor has cleared {folder}: this one does not record any more.")
         clear_monitor_files(folder)
 
     def _earlier_episodes(self, folder: str, uid: Optional[str]) -> int:
-        """How many episodes the runs in a directory have completed, those of one uid if it is given.
-
-        Raises:
-            Error: they are of another environment.
-        """
+        """How many episodes earlier runs (of this uid, if given) have; an `Error` if they are of other environments."""
         runs: List[_Run] = []
-        if any(map(_RUN_NAME.match, os.listdir(folder))):
-            try:
-                runs = _read_runs(folder)
-            except Error as problem:  # no reason to keep a training from going on
-                _warn_once("The episodes of earlier runs are not counted: %s", problem)
+        try:
+            runs = _read_runs(folder) if any(map(_RUN_NAME.match, os.listdir(folder))) else []
+        except Error as problem:  # no reason to keep a training from going on
+            _warn_once("The episodes of earlier runs are not counted: %s", problem)
         env_ids = sorted({run.env_id for run in runs} - {"", _UNKNOWN, _env_id(self.env)})
         if env_ids:
-            raise Error("Choose another directory, or pass force=True to remove what is there: {} holds a run of {}, "
-                        "and this environment is {}.".format(folder, ", ".join(env_ids[:5]), _env_id(self.env)))
+            raise Error(f"Choose another directory, or pass force=True: {folder} holds a run of {env_ids[0]}, and this "
+                        f"environment is {_env_id(self.env)}.")
         return sum(len(run.timestamps) for run in runs if uid in (None, run.name.partition(".")[2]))
 
     def _claim(self, folder: str, owner: str, first_episode_id: int) -> Tuple[StatsRecorder, str]:
         """Make INFIX our own: whoever creates its journal has it, and names of gym's that hold it are not taken."""
-        names = [name for name in os.listdir(folder) if name.startswith(FILE_PREFIX)]
-        for number in _monitor_numbers:
-            infix = f"{number}.{owner}"
-            if any(f".{infix}." in name for name in names):
-                continue
-            try:
-                return StatsRecorder(
-                    folder, f"{FILE_PREFIX}.episode_batch.{infix}",
-                    bool(_env_metadata(self.env).get("semantics.autoreset")), _env_id(self.env),
-                    gym_version=_library_version(self.env)[0], first_episode_id=first_episode_id,
-                    info_keywords=self._options.info_keywords,
-                    allow_early_resets=self._options.allow_early_resets), infix
-            except Error as problem:
-                if not isinstance(problem.__cause__, FileExistsError):
-                    raise
-        raise AssertionError("numbers never end")
-
-    # The environment's own calls
+        names = os.listdir(folder)
+        while True:
+            infix = f"{next(_monitor_numbers)}.{owner}"
+            if not any(name.startswith(FILE_PREFIX) and f".{infix}." in name for name in names):
+                try:
+                    prefix = f"{FILE_PREFIX}.episode_batch.{infix}"
+                    return self._statistics(folder, prefix, first_episode_id), infix
+                except Error as problem:
+                    if not isinstance(problem.__cause__, FileExistsError):
+                        raise
 
     def step(self, action: Any) -> Any:
         """Take a step, and return what the environment's `step` returns. The last `info` has one entry more.
 
-        Raises:
-            ResetNeeded: no episode is under way.
-            Error: the result has the wrong shape, or the reward is no number. The episode is not counted then.
+        `ResetNeeded` if no episode is under way; an `Error` if the result has no known form or the reward is no number.
         """
         return self._recording.step(action)
 
     def reset(self, **kwargs: Any) -> Any:
-        """Begin an episode, and return what the environment's `reset` returns. One under way is dropped.
-
-        Raises:
-            Error: an episode is under way, has steps, and `allow_early_resets` is False.
-        """
+        """Begin an episode, and return what the environment's `reset` returns. One under way is dropped, or, with
+        `allow_early_resets=False`, an `Error`."""
         return self._recording.reset(**kwargs)
 
     def render(self, *args: Any, **kwargs: Any) -> Any:
@@ -2434,16 +2209,10 @@ class Monitor:
         return self._recording.render(*args, **kwargs)
 
     def close(self, **kwargs: Any) -> Any:
-        """End the recording, wait until its files are complete, and close the environment. May be called again.
+        """End the recording, wait until its files are complete, and close the environment; return what that returns.
 
-        A video under way ends here and stays; an episode under way is not counted.
-
-        Returns:
-            What the environment's `close` returned, the first time.
-
-        Raises:
-            Error: statistics are missing from the directory (a full disk, or it was removed). Another call tries
-                again.
+        A video under way ends here and stays; an episode under way is not counted. As long as statistics are missing
+        from the directory (a full disk, or it was removed), each call is an `Error`.
         """
         result = None
         try:
@@ -2455,8 +2224,6 @@ class Monitor:
                 self._env_closed = True
         return result
 
-    # What there is to read
-
     directory = property(lambda self: self._recording.stats.directory)
     enabled = property(lambda self: self.directory is not None and self._recording.phase != "closed")
     stats_recorder = property(lambda self: self._recording.stats)
@@ -2466,20 +2233,16 @@ class Monitor:
     write_upon_reset = property(lambda self: self._recording.write_upon_reset)
     allow_early_resets = property(lambda self: self._options.allow_early_resets)
     unwrapped = property(lambda self: getattr(self.env, "unwrapped", self.env))
-
-    @property
-    def episode_id(self) -> int:
-        """Number of the episode under way or, between two, of the next one: so many were completed before it."""
-        return self._recording.stats.episode_id  # type: ignore[no-any-return]
+    episode_id = property(lambda self: self._recording.stats.episode_id)
 
     @property
     def videos(self) -> List[Tuple[str, str]]:
-        """Pairs of paths, recording and metadata; reading it waits for videos that are still being finished."""
-        return self._recording.clips.listed()
+        self._recording.clips.list_finished(wait=True)
+        return self._recording.clips.videos[:]
 
-    def set_monitor_mode(self, mode: str) -> None:
+    def set_monitor_mode(self, mode: Optional[str]) -> None:
         """Set the type of the episodes from the next reset on: 'training' or 'evaluation'."""
-        self._recording.stats.type = _checked_mode(mode)
+        self._recording.stats.type = _type_of(mode)
 
     def get_total_steps(self) -> int:
         """Steps taken, those of dropped episodes and of every sub-environment included."""
@@ -2497,8 +2260,6 @@ class Monitor:
         """When each completed episode ended, in seconds since the monitor was started."""
         return self._recording.stats.episode_times  # type: ignore[no-any-return]
 
-    # Everything else is the environment's
-
     @classmethod
     def class_name(cls) -> str:
         """gym's wrappers ask those below them, so as to tell who is wrapped twice."""
@@ -2515,11 +2276,10 @@ class Monitor:
 
     def has_wrapper_attr(self, name: str) -> bool:
         """gymnasium: whether the monitor or an environment inside has an attribute."""
-        try:
+        with contextlib.suppress(AttributeError):
             self.get_wrapper_attr(name)
-        except AttributeError:
-            return False
-        return True
+            return True
+        return False
 
     def get_wrapper_attr(self, name: str) -> Any:
         """gymnasium: an attribute of the monitor or of an environment inside, a private one too."""
@@ -2529,13 +2289,11 @@ class Monitor:
 
     def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
         """gymnasium: set an attribute where it is, of the monitor or of an environment inside."""
-        if name in self.__dict__ or hasattr(type(self), name):
-            setattr(self, name, value)
-            return True
-        if hasattr(self.env, "set_wrapper_attr"):
+        ours = name in self.__dict__ or hasattr(type(self), name)
+        if not ours and hasattr(self.env, "set_wrapper_attr"):
             return bool(self.env.set_wrapper_attr(name, value, force=force))
-        if force or hasattr(self.env, name):
-            setattr(self.env, name, value)
+        if ours or force or hasattr(self.env, name):
+            setattr(self if ours else self.env, name, value)
             return True
         return False
 
@@ -2544,9 +2302,8 @@ class Monitor:
         """A monitor of a gymnasium (or gym) environment passes for a wrapper of that library in `isinstance`."""
         env = self.__dict__.get("env")
         found = _library_class(env)
-        if found is None:
-            return type(self)
-        return getattr(sys.modules.get(found.__module__), found.__name__.replace("Env", "Wrapper"), found)
+        return type(self) if found is None else getattr(
+            sys.modules.get(found.__module__), found.__name__.replace("Env", "Wrapper"), found)
 
     def __reduce__(self) -> Any:
         """A copy keeps statistics of its own, in memory; it records once it is started."""
@@ -2571,16 +2328,14 @@ class VectorMonitor(Monitor):
     """Record a gymnasium `VectorEnv` as one object: every sub-environment's episodes, in one journal.
 
     The arguments are `Monitor`'s, without `allow_early_resets`: resetting all sub-environments, or those that
-    `options["reset_mask"]` picks, always drops their episodes under way. Rewards and ends are taken from whatever
+    `options["reset_mask"]` picks, drops their episodes under way. Rewards and ends are taken from whatever
     arrays the environment gives (numpy's, or torch tensors on the CPU), in every autoreset mode. `info["episode"]` has
     an array for each of "r", "l" and "t", and `info["_episode"]` tells which of their entries are of episodes that
     this step ended.
 
-    Videos show what `render` returns, of a tuple the first frame, which is the first sub-environment's; their
-    schedule and their names count the episodes of that one.
+    Videos show the first sub-environment (the first frame, where `render` returns a tuple), and count its episodes.
     """
 
-    _is_vector = True
     _recording_type = _VectorRecording
 
     def __init__(self, env: Any, directory: Optional[_PathLike] = None, video_callable: _Schedule = None,
@@ -2592,14 +2347,6 @@ class VectorMonitor(Monitor):
         super().__init__(env, directory, video_callable, force, resume, write_upon_reset, uid, mode,
                          step_trigger=step_trigger, video_length=video_length, fps=fps, stats_key=stats_key,
                          info_keywords=info_keywords, keep_video=keep_video)
-
-
-def _refuse_earlier_run(folder: str) -> None:
-    names = [name for name in map(os.path.basename, detect_monitor_files(folder)) if name != _REPORT_NAME]
-    if names:
-        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-        raise Error("Pass resume=True to keep the earlier run and go on, force=True to remove it first, or another "
-                    "directory: {} holds {}{}.".format(folder, ", ".join(names[:5]), more))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
