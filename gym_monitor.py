@@ -1476,8 +1476,11 @@ def _read_run(dir: str, infix: str, names: List[str], metadata: List[str]) -> _R
     return run._replace(manifest=path, videos=videos, broken=broken)
 
 
-def _read_runs(dir: str) -> List[_Run]:
-    """All runs in a directory, sorted by name; an `Error` if there are none, or a file is not what it should be."""
+def _read_runs(dir: str, strict: bool = True) -> List[_Run]:
+    """All runs in a directory, sorted by name; an `Error` if there are none, or a file is not what it should be.
+
+    Unless `strict`: then what cannot be read is left out with a warning.
+    """
     try:
         names = sorted(os.listdir(dir))
     except (OSError, ValueError) as problem:
@@ -1486,9 +1489,18 @@ def _read_runs(dir: str) -> List[_Run]:
     for match in filter(None, map(_METADATA_NAME.match, names)):
         metadata.setdefault(match.group(1), []).append(os.path.join(dir, match.group()))
     infixes = sorted({match.group(1) or match.group(2) for match in filter(None, map(_RUN_NAME.match, names))})
-    runs = [_read_run(dir, infix, names, metadata.get(infix, [])) for infix in infixes]
+    runs = []
+    for infix in infixes:
+        try:
+            runs.append(_read_run(dir, infix, names, metadata.get(infix, [])))
+        except Error as problem:
+            if strict:
+                raise
+            _warn_once("The episodes of an earlier run are not counted: %s", problem)
+    if runs or not strict:
+        return runs
     # Stable-Baselines3 and OpenAI Baselines call theirs *monitor.csv, and know of no videos.
-    runs = runs or [_read_journal_run(name, os.path.join(dir, name)) for name in names if name.endswith("monitor.csv")]
+    runs = [_read_journal_run(name, os.path.join(dir, name)) for name in names if name.endswith("monitor.csv")]
     if not runs:
         raise Error(f"The directory {dir} holds no run: there is neither a manifest nor a journal in it.")
     return runs
@@ -2168,11 +2180,7 @@ class Monitor:
 
     def _earlier_episodes(self, folder: str, uid: Optional[str]) -> int:
         """How many episodes earlier runs (of this uid, if given) have; an `Error` if they are of other environments."""
-        runs: List[_Run] = []
-        try:
-            runs = _read_runs(folder) if any(map(_RUN_NAME.match, os.listdir(folder))) else []
-        except Error as problem:  # no reason to keep a training from going on
-            _warn_once("The episodes of earlier runs are not counted: %s", problem)
+        runs = _read_runs(folder, strict=False)  # a damaged file is no reason to keep a training from going on
         env_ids = sorted({run.env_id for run in runs} - {"", _UNKNOWN, _env_id(self.env)})
         if env_ids:
             raise Error(f"Choose another directory, or pass force=True: {folder} holds a run of {env_ids[0]}, and this "

@@ -824,6 +824,17 @@ def test_resume_keeps_what_is_there_and_goes_on_with_the_numbering_of_its_uid(ru
     assert sorted(content["episode_id"] for content in metadata_of(run)) == [0, 0, 1, 1, 2, 2, 3, 7]
 
 
+def test_resume_goes_on_beside_a_damaged_run_which_is_not_counted(run, caplog):
+    for uid in ("whole", "damaged"):
+        with Monitor(Walk(), run, False, resume=True, uid=uid) as env:
+            play(env, 2)
+    with open(env.stats_recorder.journal_path, "wb") as file:
+        file.write(b"damaged\n")
+    with Monitor(Walk(), run, False, resume=True) as env:
+        assert env.episode_id == 2
+    assert "damaged.monitor.csv" in caplog.text
+
+
 def test_resume_into_a_run_of_another_environment_is_an_error_at_the_start(run):
     record_walk(run)
     before = files(run)
@@ -2300,7 +2311,9 @@ def test_rows_wait_for_a_full_disk_and_close_is_an_error_until_all_are_stored(sm
         assert before <= len(stored) < len(returns) and stored == returns[:len(stored)]
         free(small_disk)
 
+        deadline = time.monotonic() + 60
         while returns_in(env.directory) != returns:  # rows are tried again once a second
+            assert time.monotonic() < deadline, "rows were lost"
             time.sleep(0.05)
             returns += play_random(env)
     fill(small_disk)
@@ -3615,6 +3628,17 @@ def test_info_keywords_of_each_sub_environment_are_in_the_journal(run, numpy, mo
     with VectorMonitor(Fleet(numpy.array, mode, last=last), run, False, info_keywords=("score",)) as envs:
         _, played = vector_rollout(envs, 20)
     assert [float(row["score"]) for row in journal_rows(run)[1]] == [10 * length for _, length in played]
+
+
+@pytest.mark.parametrize("mode, types", [(NEXT_STEP, "ttte"), (SAME_STEP, "ttet")])
+def test_an_episode_of_a_vector_has_the_mode_of_its_own_beginning(run, numpy, mode, types):
+    with VectorMonitor(Fleet(numpy.array, mode), run, False) as envs:
+        envs.reset()
+        envs.step([0, 0, 0])
+        envs.set_monitor_mode("evaluation")  # three episodes of training are under way
+        for _ in range(4):
+            envs.step([0, 0, 0])
+    assert [row["type"] for row in journal_rows(run)[1]] == list(types)
 
 
 def test_an_infinite_return_leaves_its_neighbours_alone(run, numpy):
