@@ -1755,12 +1755,15 @@ class _Recording:
         self.phase = "broken"  # until the step is counted, so that it stays so if an exception strikes
         result = self.env.step(action)
         done, info = self._count_other_form(result)
-        if self.clips.waiting and not (done and self.stats.autoreset):  # else it shows the next episode already
+        filmed = self.clips.waiting
+        if filmed and not (done and self.stats.autoreset):  # else it shows the next episode already
             self.clips.film(self.stats.total_steps - 1, {"episode_id": self.stats.episode_id})
         if done:
             self._end_episode(info)
-        else:
+        elif filmed:
             self._enter("episode")
+        else:
+            self.phase = "episode"
         return result
 
     def _before_step(self, action: Any) -> None:
