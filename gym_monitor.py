@@ -59,7 +59,6 @@ import re
 import select
 import shutil
 import signal
-import stat
 import struct
 import subprocess
 import sys
@@ -69,7 +68,7 @@ import time
 import unicodedata
 import weakref
 import zlib
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type, Union
 
 __version__ = "0.2.0"
 __all__ = [
@@ -100,6 +99,11 @@ class InvalidFrame(Error):
 
 class DependencyNotInstalled(Error):
     """A video was asked for in a format that needs ffmpeg, and there is none that works."""
+
+
+def _check(name: str, value: Any, is_right: Any, what: str) -> None:
+    if not is_right:
+        raise Error(f"{name} has to be {what}, not {repr(value):.200}.")
 
 
 def capped_cubic_video_schedule(episode_id: int) -> bool:
@@ -167,29 +171,26 @@ def _is_file(path: str) -> bool:
     return os.path.isfile(path) and not os.path.islink(path)
 
 
-class _writing:
-    """A block in which an OSError becomes an Error that names the file.
-
-    An OSError without a number is not the system's. A signal handler of the user's has raised it, most often the
-    TimeoutError of an alarm, so it passes through as it is.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, problem: Any, traceback: Any) -> None:
-        if isinstance(problem, OSError) and problem.errno is not None:
-            raise Error(f"{self.path} cannot be written: {problem.strerror}.") from problem
-
-
 def _remove(path: Optional[str]) -> None:
     """Remove a file that may not be there. One that cannot be removed is left."""
     if path:
         with contextlib.suppress(OSError):
             os.unlink(path)
+
+
+@contextlib.contextmanager
+def _writing(path: str) -> Iterator[None]:
+    """A block in which an OSError becomes an Error that names the file.
+
+    An OSError without a number is not the system's. A signal handler of the user's has raised it, most often the
+    TimeoutError of an alarm, so it passes through as it is.
+    """
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno is None:
+            raise
+        raise Error(f"{path} cannot be written: {problem.strerror}.") from problem
 
 
 class _File:
@@ -205,11 +206,9 @@ class _File:
 
     def __init__(self, path: str, start: bytes) -> None:
         """Create it; an `Error` caused by FileExistsError if the name exists, even as a link."""
-        self.path = path
-        self.tail = 0, 0
+        self.path, self.tail = path, (0, 0)
         with _writing(path):
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            self.descriptor: Optional[int] = os.open(path, flags, 0o666)
+            self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         try:
             self.append(start, 0)
         except BaseException:
@@ -224,17 +223,13 @@ class _File:
     def write_at(self, offset: int, content: bytes) -> None:
         """Write all of the bytes; a disk that is nearly full takes only some of them at a time."""
         with _writing(self.path):
-            while content and self.descriptor is not None:
-                if hasattr(os, "pwrite"):
-                    written = os.pwrite(self.descriptor, content, offset)
-                else:
-                    os.lseek(self.descriptor, offset, os.SEEK_SET)
-                    written = os.write(self.descriptor, content)
-                content, offset = content[written:], offset + written
+            os.lseek(self.descriptor, offset, os.SEEK_SET)
+            while content:
+                content = content[os.write(self.descriptor, content):]
 
     def close(self) -> None:
-        descriptor, self.descriptor = self.descriptor, None
-        if descriptor is not None:
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
             os.close(descriptor)
 
 
@@ -247,11 +242,7 @@ def _write_atomically(path: str, content: bytes) -> None:
         with _writing(path):
             with open(temporary, "xb") as file:
                 file.write(content)
-            try:
-                os.replace(temporary, path)
-            except PermissionError:  # by Windows, as long as a reader has the old file open
-                time.sleep(0.2)
-                os.replace(temporary, path)
+            os.replace(temporary, path)
     except BaseException:
         _remove(temporary)
         raise
@@ -264,16 +255,13 @@ def _write_json(path: str, content: Dict[str, Any]) -> None:
 
 
 def _read_file(path: str) -> bytes:
-    """Read a regular file; an `Error` if a link, a pipe or a device stands in its place."""
+    """Read a regular file; an `Error` if there is none, or a link, a pipe or a device stands in its place."""
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
+        if os.path.lexists(path) and not _is_file(path):
             raise Error(f"{path} is not a regular file, so it is not read.")
         with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size  # of this file: another may have taken the name by now
-            if size > 1 << 30:  # it is damaged, or a trap
-                raise Error(f"{path} is larger than any file of the recorder, so it is not read.")
-            return file.read(size + 1)
-    except (OSError, ValueError) as problem:
+            return file.read()
+    except (OSError, ValueError, MemoryError) as problem:
         raise Error(f"{path} cannot be read: {getattr(problem, 'strerror', None) or problem}.") from problem
 
 
@@ -282,7 +270,7 @@ def _read_json(path: str) -> Dict[str, Any]:
     try:
         content = json.loads(_read_file(path).decode("utf-8"))
     except (ValueError, RecursionError, MemoryError) as problem:
-        raise Error("{} is not valid JSON: {}.".format(path, str(problem) or "out of memory")) from problem
+        raise Error(f"{path} is not valid JSON: {problem!r}.") from problem
     if not isinstance(content, dict):
         raise Error(f"{path} should hold a JSON object, not {type(content).__name__}.")
     return content
@@ -382,10 +370,10 @@ class StatsRecorder:
         autoreset: whether the step that ends an episode starts the next one.
         env_id, gym_version, first_episode_id: for the journal's header.
         info_keywords: entries of the last `info` of an episode to write into its row.
-        allow_early_resets: whether an unfinished episode may be reset. It is not counted then.
 
     Attributes:
         path, journal_path: the two files.
+        type: 't' for training or 'e' for evaluation; a change counts from the next reset on.
         rewards: the rewards of the episode under way.
         other_steps: the number of steps that are in no `rewards`: of earlier episodes, or of a vector environment.
         initial_reset_timestamp: when the first reset was, in seconds since the epoch; None before it.
@@ -409,13 +397,12 @@ class StatsRecorder:
 
     def __init__(self, directory: Optional[_PathLike], file_prefix: str, autoreset: bool = False,
                  env_id: Optional[str] = None, *, gym_version: str = "none", first_episode_id: int = 0,
-                 info_keywords: Sequence[str] = (), allow_early_resets: bool = True) -> None:
+                 info_keywords: Sequence[str] = ()) -> None:
         self.directory = None if directory is None else os.path.abspath(os.fspath(directory))
-        self.autoreset, self.allow_early_resets = autoreset, allow_early_resets
-        self.env_id, self.gym_version, self.first_episode_id = env_id, gym_version, first_episode_id
-        self.info_keywords = tuple(info_keywords)
+        self.autoreset, self.env_id, self.gym_version = autoreset, env_id, gym_version
+        self.first_episode_id, self.info_keywords = first_episode_id, tuple(info_keywords)
         self.initial_reset_timestamp: Optional[float] = None
-        self._type = "t"
+        self.type = "t"
         self.rewards: List[float] = []
         self.other_steps = 0
         self._current: Optional[Tuple[float, str]] = None  # start and type of the episode under way
@@ -437,17 +424,6 @@ class StatsRecorder:
             self.closed = False
             _own(self)
 
-    @property
-    def type(self) -> str:
-        """'t' for training or 'e' for evaluation; a change counts from the next reset on."""
-        return self._type
-
-    @type.setter
-    def type(self, type: str) -> None:
-        if type not in ("t", "e"):
-            raise Error(f"The type of an episode is 't' (training) or 'e' (evaluation), not {type!r}.")
-        self._type = type
-
     def before_step(self, action: Any) -> None:
         """Raise `ResetNeeded` if no episode is under way."""
         if self._current is None:
@@ -465,22 +441,21 @@ class StatsRecorder:
                 self.after_reset(observation)
 
     def before_reset(self) -> None:
-        """Raise an `Error` if the episode under way has steps and `allow_early_resets` is not set."""
-        if self._current is not None and self.rewards and not self.allow_early_resets:
-            raise Error("Pass allow_early_resets=True to drop unfinished episodes: this one is not over.")
+        """Do nothing: an episode that is under way may be reset."""
 
     def after_reset(self, observation: Any) -> None:
         """Begin an episode. One that is under way is dropped: it is not counted."""
+        _check("type", self.type, self.type in ("t", "e"), "'t' (training) or 'e' (evaluation)")
         self.other_steps += len(self.rewards)
         del self.rewards[:]
         now = time.perf_counter()
-        self._current = now, self._type
+        self._current = now, self.type
         if self.initial_reset_timestamp is None:
             self.initial_reset_timestamp = self.t_start + (now - self._clock_start)
 
     def end_episode(self, info: Any = None) -> Dict[str, Any]:
         """Record the episode under way as completed, and return its summary: see `record`."""
-        start, type = self._current or (time.perf_counter(), self._type)
+        start, type = self._current or (time.perf_counter(), self.type)
         self._current = None
         return self.record(sum(self.rewards, 0.0), len(self.rewards), type, start, info)
 
@@ -514,10 +489,18 @@ class StatsRecorder:
                 for number in new if self._cells else ():
                     self._cells.pop(number, None)
 
+    def names_are(self) -> str:
+        """"ours"; "nobody's" once the journal was removed; "another's" once another recorder has taken its name."""
+        with contextlib.suppress(OSError):
+            found = os.lstat(self.journal_path)
+            ours = self._journal is None or os.path.samestat(os.fstat(self._journal.descriptor), found)
+            return "ours" if ours else "another's"
+        return "nobody's"
+
     def flush(self) -> None:
         """Write the statistics as JSON, in gym's format; an `Error` where that cannot be done."""
         if not self.closed:
-            if self.whose_names() == "another's":
+            if self.names_are() == "another's":
                 raise Error(f"{self.directory} was cleared, and another monitor has the name of {self.path} by now.")
             _write_json(self.path, {name: getattr(self, name) for name in ("initial_reset_timestamp", *_GYM_COLUMNS)})
 
@@ -527,7 +510,7 @@ class StatsRecorder:
             return
         try:
             self._write_rows()
-            ours = self.whose_names() == "ours"
+            ours = self.names_are() == "ours"
             if ours:
                 with self._lock:
                     self._close_journal()  # first: at the limit of open files the JSON needs its place
@@ -536,18 +519,7 @@ class StatsRecorder:
             raise Error(f"Make room, or make the directory writable, then call close() again: {problem}") from problem
         if not ours:
             raise Error(f"The journal {self.journal_path} was removed. The statistics are in {self.path}.")
-        self.closed = True
-        _owners.discard(self)
-
-    def whose_names(self) -> str:
-        """"ours"; "nobody's" if the journal was removed; "another's" if another recorder has its name by now."""
-        with contextlib.suppress(OSError):
-            status = None if self._journal is None else os.fstat(self._journal.descriptor or 0)
-            found = os.lstat(self.journal_path)
-            # Some file systems count no links: a file without one is still ours if the path leads to it.
-            ours = status is None or status.st_nlink > 0 or os.path.samestat(status, found)
-            return "ours" if ours else "another's"
-        return "nobody's"
+        self.abandon("")
 
     def _close_journal(self) -> None:
         journal, self._journal = self._journal, None
@@ -601,7 +573,7 @@ def _read_journal_header(path: str, content: bytes) -> Dict[str, Any]:
         header: Dict[str, Any] = json.loads(line[1:].decode("utf-8"))
         if line[:1] != b"#" or not math.isfinite(0.0 + header["t_start"]):
             raise ValueError("it needs a # and a t_start")
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError, MemoryError) as problem:
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as problem:
         raise Error(f"{path} is not a journal: its first line is no header: {problem}.") from problem
     return header
 
@@ -619,26 +591,17 @@ def _cell_value(cell: str) -> Any:
 def _read_journal(path: str, content: bytes, header: Dict[str, Any]) -> _Statistics:
     """The rows of a journal: `r,l,t`, then ours has `type` and the keywords. A torn last line is left out."""
     lines = content[:content.rfind(b"\n") + 1].decode("utf-8", "replace").split("\n")[1:-1]
-    columns = lines[0].strip().split(",") if lines else list(_JOURNAL_COLUMNS)
-    if columns[:3] != ["r", "l", "t"]:
-        raise Error(f"{path} is not a journal: its columns should begin with r,l,t.")
-    has_type = columns[3:4] == ["type"]
-    keywords = columns[3 + has_type:]
-    statistics = _Statistics(header.get("t_start"), [], [], [], [], {word: [] for word in keywords})
-    number = 3
     try:
-        # Cells with quotes need the csv module; without them, splitting is three times as fast.
-        plain = (line.split(",") for line in lines[1:])
-        for number, row in enumerate(csv.reader(lines[1:]) if '"' in "".join(lines[1:]) else plain, 3):
-            statistics.episode_rewards.append(float(row[0]))
-            statistics.episode_lengths.append(int(row[1]))
-            statistics.timestamps.append(header["t_start"] + float(row[2]))
-            statistics.episode_types.append(row[3].strip() if has_type else "t")
-            for word, cell in zip(keywords, row[3 + has_type:] + [""] * len(keywords)):
-                statistics.info[word].append(_cell_value(cell))
+        columns, *rows = csv.reader(lines or [",".join(_JOURNAL_COLUMNS)])
+        if columns[:3] != ["r", "l", "t"]:
+            raise ValueError("its columns should begin with r,l,t")
+        cells = {column: [row[index] for row in rows] for index, column in enumerate(columns)}
+        return _checked(path, _Statistics(
+            header.get("t_start"), [header["t_start"] + float(cell) for cell in cells["t"]],
+            list(map(int, cells["l"])), list(map(float, cells["r"])), cells.get("type", ["t"] * len(rows)),
+            {word: list(map(_cell_value, cells[word])) for word in columns if word not in _JOURNAL_COLUMNS}))
     except (ValueError, IndexError, csv.Error) as problem:
-        raise Error(f"{path} is not a journal: line {number} is no row of it: {problem}.") from problem
-    return _checked(path, statistics)
+        raise Error(f"{path} is not a journal: {problem}.") from problem
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -743,11 +706,6 @@ class _Options(NamedTuple):
     stats_key: Optional[str]
     info_keywords: Sequence[str]
     keep_video: Optional[Callable[[Episode], bool]]
-
-
-def _check(name: str, value: Any, is_right: Any, what: str) -> None:
-    if not is_right:
-        raise Error(f"{name} has to be {what}, not {repr(value):.200}.")
 
 
 def _checked_options(options: _Options) -> _Options:
@@ -921,7 +879,7 @@ class _PngEncoder(_FileEncoder):
         delay = Fraction(1 / fps).limit_denominator(0x7FFF) or Fraction(1, 0xFFFF)
         self._delay = min(delay.numerator, 0xFFFF), delay.denominator
         self._before = b""  # the pixels of the newest frame
-        self._waiting: Optional[Tuple[Tuple[int, int, int, int], bytes]] = None  # its rectangle, compressed
+        self._waiting = -1, (0, 0, 0, 0), b""  # its number, and its rectangle, compressed
         self._repeats = 0  # how often it was drawn
         header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
         # acTL counts the frames, and says: play for ever. It is written again when they are known.
@@ -935,29 +893,24 @@ class _PngEncoder(_FileEncoder):
             return
         self._write_waiting()
         rectangle = _changed(self._before, pixels, self._shape)
-        self._waiting = rectangle, _png_pixels(pixels, rectangle, self._shape)
-        self._repeats = 1
-        self._before = pixels
+        self._waiting = self._file.tail[0], rectangle, _png_pixels(pixels, rectangle, self._shape)
+        self._repeats, self._before = 1, pixels
 
     def _write_waiting(self) -> None:
-        """Write the newest frame, now that it is known how long it stays."""
-        if self._waiting is None:
-            return
-        (left, top, width, height), compressed = self._waiting
-        frames, (numerator, denominator) = self._file.tail[0], self._delay
-        # fcTL and fdAT are numbered together; the first frame has its pixels in IDAT, which has no number.
-        control = struct.pack(">IIIIIHHBB", max(0, 2 * frames - 1), width, height, left, top,
-                              self._repeats * numerator, denominator, 0, 0)
-        pixels = (b"fdAT", struct.pack(">I", 2 * frames) + compressed) if frames else (b"IDAT", compressed)
-        self._file.append(_png_chunk(b"fcTL", control) + _png_chunk(*pixels))
-        self._waiting = None
+        """Write the newest frame, if it is not in the file yet, now that it is known how long it stays."""
+        number, (left, top, width, height), compressed = self._waiting
+        if number == self._file.tail[0]:
+            # fcTL and fdAT are numbered together; the first frame has its pixels in IDAT, which has no number.
+            control = struct.pack(">IIIIIHHBB", max(0, 2 * number - 1), width, height, left, top,
+                                  self._repeats * self._delay[0], self._delay[1], 0, 0)
+            pixels = (b"fdAT", struct.pack(">I", 2 * number) + compressed) if number else (b"IDAT", compressed)
+            self._file.append(_png_chunk(b"fcTL", control) + _png_chunk(*pixels))
 
     def end(self) -> None:
         self._write_waiting()
         control = _png_chunk(b"acTL", struct.pack(">II", self._file.tail[0], 0))
         self._file.write_at(33, control)  # after the signature (8 bytes) and IHDR (25)
         self._file.write_at(self._file.tail[1], _png_chunk(b"IEND", b""))
-        self.abandon()
 
 
 def _columns(line: str) -> int:
@@ -991,7 +944,6 @@ class _TextEncoder(_FileEncoder):
 
     def end(self) -> None:
         self._file.write_at(0, self._first_line())
-        self.abandon()
 
 
 class _FFmpeg(NamedTuple):
@@ -1015,18 +967,13 @@ def _find_ffmpeg() -> Optional[_FFmpeg]:
     folders = os.pathsep.join(filter(os.path.isabs, os.get_exec_path()))
     for name in (os.environ.get("IMAGEIO_FFMPEG_EXE"), "ffmpeg"):
         program = shutil.which(name, path=folders) if name else None
-        if program and (os.path.isabs(program) or name != "ffmpeg"):
+        if program:
             program = os.path.abspath(program)
             if program not in _ffmpegs:
                 _ffmpegs[program] = _ask_ffmpeg(program)
             if _ffmpegs[program]:
                 return _ffmpegs[program]
     return None
-
-
-# A process group of its own: Ctrl-C in the terminal is for the training alone.
-_GROUP: Dict[str, Any] = ({"start_new_session": True} if os.name != "nt" else
-                          {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)})
 
 
 def _kill(process: Any) -> None:
@@ -1044,7 +991,7 @@ def _ask_ffmpeg(program: str) -> Optional[_FFmpeg]:
     """Ask an ffmpeg which encoders it has; None if it has none for us, or cannot even answer."""
     try:
         process: Any = subprocess.Popen([program, "-encoders"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, **_GROUP)
+                                        stderr=subprocess.STDOUT, start_new_session=True)
     except OSError as problem:
         if problem.errno is None:
             raise
@@ -1100,8 +1047,9 @@ class _FFmpegEncoder:
             # ffmpeg speaks to an unnamed file, for a pipe would have to be read. Beside the video, for there may be no
             # other place to write. Unbuffered, for a buffer has a lock, which a fork could find held.
             self._words = tempfile.TemporaryFile(buffering=0, dir=folder, prefix=FILE_PREFIX + ".tmp.", suffix=".tmp")
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                             stderr=self._words, cwd=folder, bufsize=0, **_GROUP)
+            # A session of its own: Ctrl-C in the terminal is for the training alone.
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0,
+                                             stderr=self._words, cwd=folder, start_new_session=True)
         with contextlib.suppress(ImportError, OSError, ValueError):  # a wider pipe: only Linux has it, and may refuse
             import fcntl
             with open("/proc/sys/fs/pipe-max-size", "rb") as limit:
@@ -1207,16 +1155,16 @@ class VideoRecorder:
     """
 
     complete = True  # until there is something to do
+    ended: Optional[float] = 0.0
     functional = property(lambda self: self.enabled and not self.broken)
     empty = property(lambda self: self.frames == 0)
 
     def __init__(self, env: Any, path: Optional[_PathLike] = None, metadata: Optional[Dict[str, Any]] = None,
                  enabled: bool = True, base_path: Optional[_PathLike] = None, *, fps: Optional[float] = None) -> None:
         self.env, self.metadata, self.frames_per_sec = env, dict(metadata or {}), _frame_rate(env, fps)
-        self.path: Optional[str] = None
-        self.metadata_path: Optional[str] = None
+        self.path: Any = None
+        self.metadata_path: Any = None
         self.frames, self.broken = 0, False
-        self.ended: Optional[float] = None
         self.taken: Optional[List[Any]] = None  # where to keep what is taken of a `rgb_array_list` that others want
         self._shape: Any = None
         self._encoder: Any = None
@@ -1226,9 +1174,8 @@ class VideoRecorder:
         self.enabled = renderer is not None
         if renderer is None:
             if enabled and callable(getattr(env, "render", None)):
-                way_out = ("make it with render_mode='rgb_array'" if getattr(env, "render_mode", "") is None else
-                           "it renders neither 'rgb_array' nor 'ansi'")
-                _warn_once("No video of %s: %s, or pass video_callable=False.", env, way_out)
+                _warn_once("No video of %s, which renders neither 'rgb_array' nor 'ansi': make it with "
+                           "render_mode='rgb_array' if it can, or pass video_callable=False.", env)
             return
         self._render, self._is_text = renderer
         if path is None:
@@ -1242,27 +1189,28 @@ class VideoRecorder:
             raise Error(f"The name of this recording has to end in {' or '.join(allowed)}, and {path!r} does not.")
         if ending == ".mp4" and not _find_ffmpeg():
             raise DependencyNotInstalled(f"Install ffmpeg, which {path!r} needs, or let the name end in .png.")
-        self.complete = False
+        self.complete, self.ended = False, None
         _own(self)
 
     def capture_frame(self) -> None:
         """Ask the environment for a frame and add it to the video."""
-        if self.complete or self.ended is not None:
+        if self.ended is not None:
             return
         try:
             frame = self._draw()
         except Exception as problem:  # whatever a renderer raises costs the video, and not the training
             self._give_up(problem)
             return
+        if frame is None:
+            return
         try:
-            if frame is not None and self._encoder is None:
+            if self._encoder is None:
                 _remove(self.path)
-                self._encoder = _ENCODERS[os.path.splitext(self.path or "")[1]](self.path, self.frames_per_sec, frame)
+                self._encoder = _ENCODERS[os.path.splitext(self.path)[1]](self.path, self.frames_per_sec, frame)
                 self.metadata["encoder_version"] = dict(self._encoder.version)
                 self._write_metadata(empty=False)  # an Error here gives it up: none is listed without its metadata
-            if frame is not None:
-                self._encoder.write(frame)
-                self.frames += 1
+            self._encoder.write(frame)
+            self.frames += 1
         except Error as problem:
             self._give_up(problem)
         except BaseException:
@@ -1284,7 +1232,7 @@ class VideoRecorder:
         if self._is_text is None:
             self._is_text = isinstance(frame, str)
             if self._is_text:
-                self.path = os.path.splitext(self.path or "")[0] + ".cast"
+                self.path = os.path.splitext(self.path)[0] + ".cast"
         if self._is_text:
             if not isinstance(frame, str):
                 raise InvalidFrame(f"A text frame has to be a string, not a {type(frame).__name__}.")
@@ -1297,7 +1245,7 @@ class VideoRecorder:
 
     def end(self) -> None:
         """Say that no frame will follow. The encoder may take a moment longer than this call."""
-        if self.complete or self.ended is not None:
+        if self.ended is not None:
             return
         try:
             if self._encoder is not None:
@@ -1311,7 +1259,7 @@ class VideoRecorder:
         """End the video, and tell whether its file is final; with `wait`, wait until it is."""
         self.end()
         try:
-            if not self.complete and self._encoder is not None and not self._encoder.finished(wait):
+            if self._encoder is not None and not self._encoder.finished(wait):
                 return False
         except Error as problem:
             self._give_up(problem)
@@ -1326,8 +1274,7 @@ class VideoRecorder:
         """Close what is open and leave the files as they are."""
         if self._encoder is not None:
             self._encoder.abandon()
-        self.complete = True
-        self._encoder = None
+        self.complete, self.ended, self._encoder = True, self.ended or time.monotonic(), None
         _owners.discard(self)
 
     def drop(self) -> None:
@@ -1353,9 +1300,9 @@ class VideoRecorder:
             _warn_once("%s", problem)
 
     def _write_metadata(self, empty: bool) -> None:
-        content_type = _ENCODERS[os.path.splitext(self.path or "")[1]].content_type
+        content_type = _ENCODERS[os.path.splitext(self.path)[1]].content_type
         self.metadata.update(content_type=content_type, empty=empty, broken=self.broken)
-        _write_json(self.metadata_path or "", self.metadata)
+        _write_json(self.metadata_path, self.metadata)
 
     def __del__(self) -> None:
         if not self.complete:
@@ -1613,8 +1560,7 @@ class _Clips:
     @property
     def filmed(self) -> Optional[VideoRecorder]:
         """The video that is being filmed."""
-        newest = self.unfinished[-1] if self.unfinished else None
-        return newest if newest is not None and newest.ended is None and not newest.complete else None
+        return self.unfinished[-1] if self.unfinished and self.unfinished[-1].ended is None else None
 
     @property
     def waiting(self) -> bool:
@@ -1643,7 +1589,7 @@ class _Clips:
         if self.filmed is not None:
             self.filmed.end()
         self.list_finished(wait=False)
-        if self.stats.whose_names() == "another's" or not _make_room():
+        if self.stats.names_are() == "another's" or not _make_room():
             return
         try:
             clip = VideoRecorder(self.env, base_path=f"{self.base}.{name}", metadata=metadata, fps=self.options.fps)
@@ -1677,7 +1623,7 @@ class _Clips:
 
     def list_finished(self, wait: bool) -> None:
         """List the videos whose files are final, in the order in which they began; with `wait`, all that have ended."""
-        while self.unfinished and self.unfinished[0] is not self.filmed and self.unfinished[0].finish(wait):
+        while self.unfinished and self.unfinished[0].ended is not None and self.unfinished[0].finish(wait):
             clip = self.unfinished.pop(0)
             if clip.functional and not clip.empty:
                 self.videos.append((str(clip.path), str(clip.metadata_path)))
@@ -1789,10 +1735,7 @@ class _Recording:
         last, self.summary = self.summary, self.stats.end_episode(info)
         # `last` is there already where the environment has one `info` for all its steps.
         if key is not None and isinstance(info, dict) and (key not in info or info[key] is last):
-            try:
-                info[key] = self.summary
-            except (TypeError, ValueError, AttributeError, RuntimeError) as problem:
-                _warn_once("The info of an episode took no entry: %r", problem)
+            info[key] = self.summary
         if self.clips.of_episode:
             self.clips.end_episode(Episode(number, self.summary["r"], self.summary["l"], info))
         if self.stats.autoreset:
@@ -1804,8 +1747,8 @@ class _Recording:
     def reset(self, **kwargs: Any) -> Any:
         if self.phase == "closed":
             return self.env.reset(**kwargs)
-        if self.phase == "episode":
-            self.stats.before_reset()  # an Error where unfinished episodes may not be dropped
+        if self.phase == "episode" and self.rewards and not self.options.allow_early_resets:
+            raise Error("Pass allow_early_resets=True to drop unfinished episodes: this one is not over.")
         self._enter("broken")  # until the episode has begun
         result = self.env.reset(**kwargs)
         self._begin_episode()
@@ -1861,7 +1804,7 @@ class _Recording:
             try:
                 self.stats.close()
             finally:
-                if os.path.exists(self.stats.path) and self.stats.whose_names() != "another's":
+                if os.path.exists(self.stats.path) and self.stats.names_are() != "another's":
                     self._write_manifest()
             self.saved = True
             _owners.discard(self)
@@ -1879,18 +1822,6 @@ class _Recording:
             _close_quietly(self.close)
 
 
-def _rewards_and_ends(result: Any) -> Tuple[Any, Any, Any]:
-    """Of a vector environment's step: the array of rewards, that of the episodes that are over, and the infos."""
-    try:
-        _, rewards, terminated, truncated, infos = result
-        if hasattr(rewards, "detach"):  # a return keeps no graph of torch's alive
-            rewards = rewards.detach()
-        return rewards, terminated | truncated, infos
-    except (TypeError, ValueError) as problem:
-        raise Error("step() of a vector environment has to answer (observations, rewards, terminations, truncations, "
-                    f"infos) with arrays, not {repr(result):.200}.") from problem
-
-
 def _zeros(ended: Any) -> Any:
     """An array of double zeros, of the kind and length of an array of truths."""
     zeros = ended * 0.0
@@ -1904,19 +1835,17 @@ def _info_of_one(infos: Any, index: int) -> Dict[str, Any]:
     dictionary of arrays or, before gymnasium 1.0, an array of dictionaries.
     """
     info: Dict[str, Any] = {}
-    sources: List[Any] = [infos, infos.get("final_info")] if isinstance(infos, dict) else []
-    for source in sources:
-        if not isinstance(source, dict):
-            with contextlib.suppress(TypeError, IndexError, KeyError):
-                info.update(source[index])
-            continue
-        for name, values in source.items():
-            if name != "final_info" and str(name)[:1] != "_":  # which marks those that have the entry
-                try:
-                    if source.get(f"_{name}", {index: True})[index]:
-                        info[name] = _info_of_one(values, index) if isinstance(values, dict) else values[index]
-                except (TypeError, IndexError, KeyError):
-                    info[name] = values  # one for all sub-environments
+    for name, values in infos.items() if isinstance(infos, dict) else ():
+        if name != "final_info" and str(name)[:1] != "_":  # which marks those that have the entry
+            try:
+                if infos.get(f"_{name}", {index: True})[index]:
+                    info[name] = _info_of_one(values, index) if isinstance(values, dict) else values[index]
+            except (TypeError, IndexError, KeyError):
+                info[name] = values  # one for all sub-environments
+    if isinstance(infos, dict) and "final_info" in infos:
+        final = infos["final_info"]
+        with contextlib.suppress(TypeError, IndexError, KeyError):
+            info.update(_info_of_one(final, index) if isinstance(final, dict) else final[index])
     return info
 
 
@@ -1949,10 +1878,11 @@ class _VectorRecording(_Recording):
                 return self.env.step(action)
         try:
             result = self.env.step(action)
-            rewards, ended, infos = _rewards_and_ends(result)
+            _, rewards, terminated, truncated, infos = result
+            ended = terminated | truncated
             if self.returns is None:
                 self.returns = _zeros(ended)
-            self.returns += rewards
+            self.returns += rewards.detach() if hasattr(rewards, "detach") else rewards  # no graph of torch's is kept
             self.steps += 1
             self.stats.other_steps += len(self.under_way) - len(self.resetting)
             reset, self.resetting = self.resetting, []
@@ -2004,10 +1934,10 @@ class _VectorRecording(_Recording):
         indices = [index for index, end in enumerate(ended.tolist()) if end]
         counted, self.summary = ended & False, {"r": _zeros(ended), "l": ended * 0, "t": _zeros(ended)}
         for index in indices:
-            episode = self.under_way[index]
-            if episode is None:
+            if self.under_way[index] is None:
                 continue
-            (step, start, type), number = episode, self.stats.episode_id
+            step, start, type = self.under_way[index]  # type: ignore[misc]
+            number = self.stats.episode_id
             info = _info_of_one(infos, index) if index == 0 or self.options.info_keywords else {}
             summary = self.stats.record(float(self.returns[index]), self.steps - step, type, start, info)
             counted[index] = True
@@ -2054,11 +1984,6 @@ class _VectorRecording(_Recording):
 # ---------------------------------------------------------------------------------------------------------------------
 
 _monitor_numbers = itertools.count()
-
-
-def _type_of(mode: Any) -> str:
-    _check("mode", mode, mode in (None, "training", "evaluation"), "'training' or 'evaluation'")
-    return "e" if mode == "evaluation" else "t"
 
 
 class Monitor:
@@ -2113,28 +2038,25 @@ class Monitor:
                  info_keywords: Sequence[str] = (), keep_video: Optional[Callable[[Episode], bool]] = None) -> None:
         vector = issubclass(self._recording_type, _VectorRecording)
         self.env = _checked_env(env, vector)
+        _check("allow_early_resets", allow_early_resets, allow_early_resets or not vector, "True for a vector environment")
         self._options = _checked_options(_Options(
             bool(allow_early_resets), step_trigger, video_length, fps, stats_key, info_keywords, keep_video))
         self._env_closed = False
         wishes = (video_callable, force, resume, write_upon_reset, uid, step_trigger, video_length, fps, keep_video)
-        self._keep_in_memory("Pass a directory to Monitor, or call start(directory): an argument for a recording was "
-                             "given, but nothing is recorded." if any(wishes) else "")
+        self._record(self._statistics(), unsaid="Pass a directory to Monitor, or call start(directory): an argument "
+                     "for a recording was given, but nothing is recorded." if any(wishes) else "")
         self.set_monitor_mode(mode)
         if directory is not None:
             self.start(directory, video_callable, force, resume, write_upon_reset, uid, mode)
 
-    def _keep_in_memory(self, unsaid: str = "") -> None:
-        """Count episodes, without a file."""
-        self._use(self._statistics(None, ""), "", disable_videos, False, unsaid)
-
-    def _statistics(self, folder: Optional[str], prefix: str, first_episode_id: int = 0) -> StatsRecorder:
+    def _statistics(self, folder: Optional[str] = None, prefix: str = "", first_episode_id: int = 0) -> StatsRecorder:
         return StatsRecorder(folder, prefix, bool(_env_metadata(self.env).get("semantics.autoreset")),
                              _env_id(self.env), gym_version=_library_version(self.env)[0],
-                             first_episode_id=first_episode_id, info_keywords=self._options.info_keywords,
-                             allow_early_resets=self._options.allow_early_resets)
+                             first_episode_id=first_episode_id, info_keywords=self._options.info_keywords)
 
-    def _use(self, stats: StatsRecorder, infix: str, schedule: Callable[[int], bool], write_upon_reset: bool,
-             unsaid: str = "") -> None:
+    def _record(self, stats: StatsRecorder, infix: str = "", schedule: Callable[[int], bool] = disable_videos,
+                write_upon_reset: bool = False, unsaid: str = "") -> None:
+        """Have steps and resets recorded: with these statistics, in files of that name."""
         clips = _Clips(self.env, stats, infix, schedule, self._options)
         self._recording = self._recording_type(self.env, stats, clips, infix, write_upon_reset, unsaid)
         for name in ("step", "reset"):
@@ -2153,7 +2075,8 @@ class Monitor:
             default = video_callable is None and self._options.step_trigger is None
             schedule = capped_cubic_video_schedule if default else disable_videos
         _check("video_callable", schedule, callable(schedule), "a function, None or False")
-        type_, owner, folder, first = _type_of(mode), _checked_uid(uid), _checked_directory(directory), 0
+        self.set_monitor_mode(mode)
+        owner, folder, first = _checked_uid(uid), _checked_directory(directory), 0
         with _writing(folder):
             os.makedirs(folder, exist_ok=True)
             inner = self.env
@@ -2169,8 +2092,8 @@ class Monitor:
                 raise Error("Pass resume=True to keep the earlier run and go on, force=True to remove it first, or "
                             f"another directory: {folder} holds {', '.join(names[:5])}{more}.")
             stats, infix = self._claim(folder, owner, first)
-        stats.type = type_
-        self._use(stats, infix, schedule, write_upon_reset)
+        self._record(stats, infix, schedule, write_upon_reset)
+        self.set_monitor_mode(mode)
         self._env_closed = False
 
     def _clear(self, folder: str) -> None:
@@ -2253,7 +2176,8 @@ class Monitor:
 
     def set_monitor_mode(self, mode: Optional[str]) -> None:
         """Set the type of the episodes from the next reset on: 'training' or 'evaluation'."""
-        self._recording.stats.type = _type_of(mode)
+        _check("mode", mode, mode in (None, "training", "evaluation"), "'training' or 'evaluation'")
+        self._recording.stats.type = "e" if mode == "evaluation" else "t"
 
     def get_total_steps(self) -> int:
         """Steps taken, those of dropped episodes and of every sub-environment included."""
@@ -2323,7 +2247,7 @@ class Monitor:
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._keep_in_memory()
+        self._record(self._statistics())
 
     def __enter__(self) -> "Monitor":
         return self
@@ -2338,26 +2262,16 @@ class Monitor:
 class VectorMonitor(Monitor):
     """Record a gymnasium `VectorEnv` as one object: every sub-environment's episodes, in one journal.
 
-    The arguments are `Monitor`'s, without `allow_early_resets`: resetting all sub-environments, or those that
-    `options["reset_mask"]` picks, drops their episodes under way. Rewards and ends are taken from whatever
-    arrays the environment gives (numpy's, or torch tensors on the CPU), in every autoreset mode. `info["episode"]` has
-    an array for each of "r", "l" and "t", and `info["_episode"]` tells which of their entries are of episodes that
-    this step ended.
+    The arguments are `Monitor`'s. Resetting all sub-environments, or those that `options["reset_mask"]` picks, drops
+    their episodes under way; `allow_early_resets=False` is an `Error`. Rewards and ends are taken from whatever arrays
+    the environment gives (numpy's, or torch tensors on the CPU), in every autoreset mode. `info["episode"]` has an
+    array for each of "r", "l" and "t", and `info["_episode"]` tells which of their entries are of episodes that this
+    step ended.
 
     Videos show the first sub-environment (the first frame, where `render` returns a tuple), and count its episodes.
     """
 
     _recording_type = _VectorRecording
-
-    def __init__(self, env: Any, directory: Optional[_PathLike] = None, video_callable: _Schedule = None,
-                 force: bool = False, resume: bool = False, write_upon_reset: bool = False,
-                 uid: Optional[Union[str, int]] = None, mode: Optional[str] = None, *,
-                 step_trigger: Optional[Callable[[int], bool]] = None, video_length: Optional[int] = None,
-                 fps: Optional[float] = None, stats_key: Optional[str] = "episode",
-                 info_keywords: Sequence[str] = (), keep_video: Optional[Callable[[Episode], bool]] = None) -> None:
-        super().__init__(env, directory, video_callable, force, resume, write_upon_reset, uid, mode,
-                         step_trigger=step_trigger, video_length=video_length, fps=fps, stats_key=stats_key,
-                         info_keywords=info_keywords, keep_video=keep_video)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
