@@ -193,6 +193,14 @@ def _writing(path: str) -> Iterator[None]:
         raise Error(f"{path} cannot be written: {problem.strerror}.") from problem
 
 
+def _seek_and_write(descriptor: int, content: bytes, offset: int) -> int:
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.write(descriptor, content)
+
+
+_pwrite: Callable[[int, bytes, int], int] = getattr(os, "pwrite", _seek_and_write)  # which Windows lacks
+
+
 class _File:
     """A file that grows: the journal, or a recording that we encode ourselves. `Error` if it cannot be written.
 
@@ -217,15 +225,19 @@ class _File:
             raise
 
     def append(self, content: bytes, count: int = 1) -> None:
-        self.write_at(self.tail[1], content)
-        self.tail = self.tail[0] + count, self.tail[1] + len(content)
+        number, size = self.tail
+        self.write_at(size, content)
+        self.tail = number + count, size + len(content)
 
     def write_at(self, offset: int, content: bytes) -> None:
         """Write all of the bytes; a disk that is nearly full takes only some of them at a time."""
-        with _writing(self.path):
-            os.lseek(self.descriptor, offset, os.SEEK_SET)
+        try:
             while content:
-                content = content[os.write(self.descriptor, content):]
+                written = _pwrite(self.descriptor, content, offset)
+                content, offset = content[written:], offset + written
+        except OSError:
+            with _writing(self.path):  # entered only now: around every row, it would cost half of what the row does
+                raise
 
     def close(self) -> None:
         descriptor, self.descriptor = self.descriptor, -1
@@ -482,11 +494,12 @@ class StatsRecorder:
         """Hand the rows of all episodes that are not in the journal yet to the operating system: see `_File.tail`."""
         with self._lock:
             if self._journal is not None:
-                new = range(self._journal.tail[0], len(self._episodes))
-                rows = "".join("{!r},{},{!r},{}{}\n".format(*self._episodes[number], self._cells.get(number, ""))
-                               for number in new)
+                first = self._journal.tail[0]
+                new = self._episodes[first:]
+                rows = "".join([f"{reward!r},{length},{end!r},{type}{self._cells.get(number, '')}\n"
+                                for number, (reward, length, end, type) in enumerate(new, first)])
                 self._journal.append(rows.encode("utf-8", "backslashreplace"), len(new))
-                for number in new if self._cells else ():
+                for number in range(first, first + len(new)) if self._cells else ():
                     self._cells.pop(number, None)
 
     def names_are(self) -> str:
@@ -1543,7 +1556,7 @@ def _make_room() -> bool:
 class _Clips:
     """Which episodes have a video, and what becomes of it: schedule, step trigger, length, keep.
 
-    One video is filmed at a time: the newest of `unfinished`, as long as it has not ended.
+    One video is filmed at a time. Others may still be finishing.
     """
 
     def __init__(self, env: Any, stats: StatsRecorder, infix: str, schedule: Callable[[int], bool],
@@ -1552,42 +1565,40 @@ class _Clips:
         self.base = os.path.join(stats.directory or "", f"{FILE_PREFIX}.video.{infix}")  # of the paths
         self.trigger = options.step_trigger if stats.directory is not None else None
         self.newest: Optional[VideoRecorder] = None
+        self.filmed: Optional[VideoRecorder] = None  # the one that takes frames
         self.unfinished: List[VideoRecorder] = []   # in the order in which they began
         self.of_episode: List[VideoRecorder] = []   # begun in the episode under way
         self.videos: List[Tuple[str, str]] = []     # those that are complete: recording and metadata
         self.taken: List[Any] = []                  # frames of a `rgb_array_list` that `render` still has to show
 
     @property
-    def filmed(self) -> Optional[VideoRecorder]:
-        """The video that is being filmed."""
-        return self.unfinished[-1] if self.unfinished and self.unfinished[-1].ended is None else None
-
-    @property
     def waiting(self) -> bool:
         """Whether the next step concerns the videos."""
-        return self.trigger is not None or self.filmed is not None
+        return self.filmed is not None or self.trigger is not None
 
     def begin_episode(self, number: int, step: Optional[int], metadata: Dict[str, Any]) -> None:
         """An episode has begun, in the environment's `step` if that one's number is given. Film its first frame."""
         self.taken.clear()
         if self.schedule is not disable_videos and _ask(self.schedule, number, otherwise=False):
             self._begin(f"video{number:06d}", metadata)
-        if self.waiting:
-            self.film(step, metadata)
+        self.film(step, metadata)
 
     def film(self, step: Optional[int], metadata: Dict[str, Any]) -> None:
         """Film what the environment shows now, in a new video if the trigger asks for one at this step."""
         if self.trigger is not None and step is not None and _ask(self.trigger, step, otherwise=False):
             self._begin(f"step{step:09d}", dict(metadata, step=step))
-        clip = self.filmed
-        if clip is not None:
-            clip.capture_frame()
-            if self.options.video_length and clip.frames >= self.options.video_length:
-                clip.end()
+        if self.filmed is not None:
+            self.filmed.capture_frame()
+            if self.filmed.ended is not None or self.filmed.frames >= (self.options.video_length or math.inf):
+                self._end_filmed()
 
-    def _begin(self, name: str, metadata: Dict[str, Any]) -> None:
+    def _end_filmed(self) -> None:
         if self.filmed is not None:
             self.filmed.end()
+            self.filmed = None
+
+    def _begin(self, name: str, metadata: Dict[str, Any]) -> None:
+        self._end_filmed()
         self.list_finished(wait=False)
         if self.stats.names_are() == "another's" or not _make_room():
             return
@@ -1597,7 +1608,8 @@ class _Clips:
             _warn_once(f"A video of {type(self.env).__name__} could not be begun: %r", problem)
             return
         if clip.enabled:
-            self.newest, clip.taken = clip, self.taken
+            self.filmed = self.newest = clip
+            clip.taken = self.taken
             self.unfinished.append(clip)
             self.of_episode.append(clip)
 
@@ -1609,8 +1621,8 @@ class _Clips:
                 clip.note(episode_id=episode.episode_id)  # of a vector's, whose number is known only now
         if keep is not None and self.of_episode and not _ask(keep, episode, otherwise=True):
             self.drop_episode()
-        elif self.filmed is not None and (keep is not None or not self.options.video_length):
-            self.filmed.end()
+        elif keep is not None or not self.options.video_length:
+            self._end_filmed()
         self.of_episode = []
 
     def drop_episode(self) -> None:
@@ -1619,6 +1631,7 @@ class _Clips:
             self.unfinished = [other for other in self.unfinished if other is not clip]
             self.videos = [video for video in self.videos if video[0] != clip.path]
             clip.drop()
+            self.filmed = None if self.filmed is clip else self.filmed
         self.of_episode = []
 
     def list_finished(self, wait: bool) -> None:
@@ -1630,8 +1643,7 @@ class _Clips:
 
     def close(self) -> None:
         """End the video that is being filmed, and wait until all files are final."""
-        if self.filmed is not None:
-            self.filmed.end()
+        self._end_filmed()
         self.list_finished(wait=True)
 
     def abandon(self, why: str) -> None:
@@ -1649,7 +1661,7 @@ class _Recording:
     Attributes:
         phase: "pause" between episodes, "episode", "broken" after an exception in the middle of one, "closed".
         aside: whether `step` has to look further than at the plain case. It follows from the rest: see `_enter`.
-        other_form: whether the environment has answered a step with anything but five values.
+        four: whether the environment answers a step with four values rather than five.
         rewards: those of the episode under way.
         summary: what `info["episode"]` said last.
         unsaid: a warning for whoever takes the next step, because that is not recorded.
@@ -1663,14 +1675,14 @@ class _Recording:
         self.infix, self.write_upon_reset, self.unsaid = infix, write_upon_reset, unsaid
         self.rewards, self.saved = stats.rewards, stats.directory is None
         self.summary: Dict[str, Any] = {}
-        self.other_form, self.next_writing = False, 0.0
+        self.four, self.next_writing = False, 0.0
         self._enter("pause")
         if not self.saved:
             _own(self)
 
     def _enter(self, phase: str) -> None:
         self.phase = phase
-        self.aside = phase != "episode" or self.other_form or bool(self.unsaid) or self.clips.waiting
+        self.aside = phase != "episode" or bool(self.unsaid) or self.clips.waiting
 
     def step(self, action: Any) -> Any:
         if self.aside:
@@ -1678,11 +1690,14 @@ class _Recording:
         try:
             result = self.env.step(action)
             try:
-                _, reward, terminated, truncated, info = result
-                done = terminated or truncated
+                if self.four:
+                    _, reward, done, info = result
+                else:
+                    _, reward, terminated, truncated, info = result
+                    done = terminated or truncated
                 self.rewards.append(float(reward))
             except (TypeError, ValueError, OverflowError, RuntimeError, AttributeError):
-                done, info = self._count_other_form(result)
+                done, info = self._count_any_form(result)
             if done:
                 self._end_episode(info)
         except BaseException:
@@ -1691,7 +1706,7 @@ class _Recording:
         return result
 
     def _step_aside(self, action: Any) -> Any:
-        """A step that is filmed, or has another form than five values, or comes when no episode is under way."""
+        """A step that is filmed, or comes when no episode is under way."""
         self._before_step(action)
         if self.phase != "episode":  # after `close`, or in a broken episode: the environment's own business
             result = self.env.step(action)
@@ -1700,16 +1715,13 @@ class _Recording:
             return result
         self.phase = "broken"  # until the step is counted, so that it stays so if an exception strikes
         result = self.env.step(action)
-        done, info = self._count_other_form(result)
-        filmed = self.clips.waiting
-        if filmed and not (done and self.stats.autoreset):  # else it shows the next episode already
+        done, info = self._count_any_form(result)
+        if not (done and self.stats.autoreset):  # else it shows the next episode already
             self.clips.film(self.stats.total_steps - 1, {"episode_id": self.stats.episode_id})
         if done:
             self._end_episode(info)
-        elif filmed:
-            self._enter("episode")
         else:
-            self.phase = "episode"
+            self._enter("episode")
         return result
 
     def _before_step(self, action: Any) -> None:
@@ -1720,13 +1732,11 @@ class _Recording:
         if self.phase == "pause":
             self.stats.before_step(action)
 
-    def _count_other_form(self, result: Any) -> Tuple[bool, Any]:
+    def _count_any_form(self, result: Any) -> Tuple[bool, Any]:
         """Count the reward of a step in any form there is; return whether it ends the episode, and its info."""
         reward, done, info = _reward_done_info(result)
         self.rewards.append(_as_number(reward))
-        # The next one will have the same form, and an exception in the plain case costs more than this function.
-        self.other_form = type(result) is not tuple or len(result) != 5
-        self.aside = self.aside or self.other_form
+        self.four = type(result) is tuple and len(result) == 4  # and so will the next one: one attempt fewer
         return done, info
 
     def _end_episode(self, info: Any) -> None:
@@ -1742,7 +1752,8 @@ class _Recording:
             self._begin_episode(self.stats.total_steps - 1)
         else:
             self._enter("pause")
-        self._write_at_reset()
+        if self.write_upon_reset:
+            self._write_at_reset()
 
     def reset(self, **kwargs: Any) -> Any:
         if self.phase == "closed":
@@ -1752,7 +1763,8 @@ class _Recording:
         self._enter("broken")  # until the episode has begun
         result = self.env.reset(**kwargs)
         self._begin_episode()
-        self._write_at_reset()
+        if self.write_upon_reset:
+            self._write_at_reset()
         return result
 
     def _begin_episode(self, step: Optional[int] = None) -> None:
@@ -1760,8 +1772,9 @@ class _Recording:
         if self.clips.of_episode:
             self.clips.drop_episode()
         self.stats.after_reset(None)
-        number = self.stats.episode_id
-        self.clips.begin_episode(number, step, {"episode_id": number})
+        if self.clips.schedule is not disable_videos or self.clips.waiting:
+            number = self.stats.episode_id
+            self.clips.begin_episode(number, step, {"episode_id": number})
         self._enter("episode")
 
     def render(self, *args: Any, **kwargs: Any) -> Any:
@@ -1774,8 +1787,6 @@ class _Recording:
 
     def _write_at_reset(self) -> None:
         """With `write_upon_reset`: write statistics and manifest, after each of the first thousand episodes."""
-        if not self.write_upon_reset or self.saved:
-            return
         start, count = time.perf_counter(), self.stats.episode_id - self.stats.first_episode_id
         # From then on a writing waits for twenty times what the last one took, so it costs at most a twentieth.
         if count <= 1000 or start >= self.next_writing:
@@ -1955,7 +1966,8 @@ class _VectorRecording(_Recording):
             self._begin_episodes(indices, self.steps - 1)
         else:
             self.resetting = indices
-        self._write_at_reset()
+        if self.write_upon_reset:
+            self._write_at_reset()
 
     def reset(self, **kwargs: Any) -> Any:
         if self.phase == "closed":
@@ -1972,7 +1984,8 @@ class _VectorRecording(_Recording):
                 self.resetting = [index for index in self.resetting if index not in chosen]
             self._enter("episode")
             self._begin_episodes(chosen)
-            self._write_at_reset()
+            if self.write_upon_reset:
+                self._write_at_reset()
         except BaseException:
             self._break()
             raise
