@@ -292,36 +292,58 @@ def _read_json(path: str) -> Dict[str, Any]:
 # Exit and forks
 # ---------------------------------------------------------------------------------------------------------------------
 
-# Everything that has a file or a process open: closed when the interpreter ends, abandoned by a forked child. Being in
-# here says nothing more, because the garbage collector takes an object out before it calls `__del__`.
-_owners: "weakref.WeakSet[Any]" = weakref.WeakSet()
+# Everything that has a file or a process open. Being in here says nothing more, because the garbage collector takes an
+# object out before it calls `__del__`.
+_owners: "weakref.WeakSet[_Owner]" = weakref.WeakSet()
 
 _told_multiprocessing = 0  # the process, by its number, in which multiprocessing knows of us
 
 
-def _own(owner: Any) -> None:
-    """Have something closed when this process ends, and abandoned by a forked child."""
-    global _told_multiprocessing
-    _owners.add(owner)
-    # Up to CPython 3.12, a process that multiprocessing has forked does not run what is registered with atexit.
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None and _told_multiprocessing != os.getpid():
-        _told_multiprocessing = os.getpid()
-        util.Finalize(None, _close_all, exitpriority=0)
+class _Owner:
+    """Something that has files or processes open.
+
+    It is closed when it is dropped or the interpreter ends, and abandoned in a forked child.
+    """
+
+    settled = True  # whether nothing is open and nothing will follow
+
+    def _begin_to_own(self) -> None:
+        global _told_multiprocessing
+        self.settled = False
+        _owners.add(self)
+        # Up to CPython 3.12, a process that multiprocessing has forked does not run what is registered with atexit.
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None and _told_multiprocessing != os.getpid():
+            _told_multiprocessing = os.getpid()
+            util.Finalize(None, _close_all, exitpriority=0)
+
+    def close(self) -> None:
+        """Complete the files; an `Error` where that cannot be done."""
+
+    def abandon(self, why: str = "") -> None:
+        """Close what is open and leave the files as they are; nothing more is written."""
+        self.settled = True
+        _owners.discard(self)
+
+    def _close_quietly(self) -> None:
+        """Close where nobody can catch an exception: the interpreter ends, or this object is dropped."""
+        try:
+            self.close()
+        except Exception as problem:
+            with contextlib.suppress(Exception):  # at the very end, logging has been taken apart already
+                _warn_once(str(problem))
+
+    def __del__(self) -> None:
+        # The journal and the recordings are written to the end here. In a reference cycle no order is promised, so
+        # nothing that is needed for that may have a finalizer of its own: see `_File`.
+        if not self.settled:
+            self._close_quietly()
+            self.abandon()
 
 
 def _close_all() -> None:
     for owner in list(_owners):
-        _close_quietly(owner.close)
-
-
-def _close_quietly(close: Callable[[], None]) -> None:
-    """Close where nobody can catch an exception: the interpreter ends, or an object is dropped."""
-    try:
-        close()
-    except Exception as problem:
-        with contextlib.suppress(Exception):  # at the very end, logging has been taken apart already
-            _warn_once(str(problem))
+        owner._close_quietly()
 
 
 def _abandon_all() -> None:
@@ -370,7 +392,7 @@ def _keyword_cells(keywords: Sequence[str], info: Dict[str, Any]) -> str:
     return cells
 
 
-class StatsRecorder:
+class StatsRecorder(_Owner):
     """Keep return, length, end and type of every completed episode: in memory, in a journal, and as gym's JSON.
 
     A row goes into the journal, in one call to the operating system, the moment its episode is over: killing the
@@ -389,13 +411,10 @@ class StatsRecorder:
         rewards: the rewards of the episode under way.
         other_steps: the number of steps that are in no `rewards`: of earlier episodes, or of a vector environment.
         initial_reset_timestamp: when the first reset was, in seconds since the epoch; None before it.
-        closed: whether everything is in the directory and nothing will follow.
 
     Raises:
         Error: the files cannot be made, or belong to another recorder.
     """
-
-    closed = True  # until there is something to close
 
     # Of each completed episode: return, steps, type, and its end in seconds since `t_start` and since the epoch.
     episode_rewards = property(lambda self: [episode[0] for episode in self._episodes])
@@ -433,8 +452,7 @@ class StatsRecorder:
                                  "first_episode_id": first_episode_id})
             columns = ",".join(_JOURNAL_COLUMNS + self.info_keywords)
             self._journal = _File(self.journal_path, f"#{header}\n{columns}\n".encode())
-            self.closed = False
-            _own(self)
+            self._begin_to_own()
 
     def before_step(self, action: Any) -> None:
         """Raise `ResetNeeded` if no episode is under way."""
@@ -512,14 +530,14 @@ class StatsRecorder:
 
     def flush(self) -> None:
         """Write the statistics as JSON, in gym's format; an `Error` where that cannot be done."""
-        if not self.closed:
+        if not self.settled:
             if self.names_are() == "another's":
                 raise Error(f"{self.directory} was cleared, and another monitor has the name of {self.path} by now.")
             _write_json(self.path, {name: getattr(self, name) for name in ("initial_reset_timestamp", *_GYM_COLUMNS)})
 
     def close(self) -> None:
         """Write what is not written yet; an `Error` as long as that is missing from the directory."""
-        if self.closed:
+        if self.settled:
             return
         try:
             self._write_rows()
@@ -532,89 +550,16 @@ class StatsRecorder:
             raise Error(f"Make room, or make the directory writable, then call close() again: {problem}") from problem
         if not ours:
             raise Error(f"The journal {self.journal_path} was removed. The statistics are in {self.path}.")
-        self.abandon("")
+        self.abandon()
 
     def _close_journal(self) -> None:
         journal, self._journal = self._journal, None
         if journal is not None:
             journal.close()
 
-    def abandon(self, why: str) -> None:
-        """Close the journal as it is; nothing more is written."""
-        self.closed = True
+    def abandon(self, why: str = "") -> None:
         self._close_journal()
-        _owners.discard(self)
-
-    def __del__(self) -> None:
-        if not self.closed:
-            _close_quietly(self.close)
-            self.abandon("")
-
-
-class _Statistics(NamedTuple):
-    """The contents of a journal or of a stats.json."""
-    start: Optional[float]  # the journal's t_start, or the first reset
-    timestamps: List[float]
-    episode_lengths: List[int]
-    episode_rewards: List[float]
-    episode_types: List[str]
-    info: Dict[str, List[Any]]  # from each of the info_keywords to an entry per episode
-
-
-def _checked(path: str, statistics: _Statistics) -> _Statistics:
-    """The same statistics, if they are lists of equal length of what they should be."""
-    start, timestamps, lengths, rewards, types, _ = statistics
-    try:
-        if not all(isinstance(column, list) and len(column) == len(timestamps) for column in statistics[1:5]):
-            raise ValueError("its lists are missing or not equally long")
-        # Sums tell at the speed of C: they are a TypeError of what is no number, an OverflowError of what is too large.
-        steps, _, last = sum(lengths), sum(rewards, 0.0), sum(timestamps, 0.0 if start is None else 0.0 + start)
-        if type(steps) is not int or steps > 10**18 or min(lengths, default=0) < 0 or not math.isfinite(last) or not (
-                set(types) <= {"t", "e"}):
-            raise ValueError("a time, a length or a type is impossible")
-    except (ValueError, TypeError, OverflowError) as problem:
-        raise Error(f"{path} does not hold statistics of episodes: {problem}.") from problem
-    return statistics
-
-
-def _read_journal_header(path: str, content: bytes) -> Dict[str, Any]:
-    """The first line of a journal; empty if the process was killed before it was whole."""
-    line, end, _ = content.partition(b"\n")
-    if not end and b"#{".startswith(line[:2]):
-        return {}
-    try:
-        header: Dict[str, Any] = json.loads(line[1:].decode("utf-8"))
-        if line[:1] != b"#" or not math.isfinite(0.0 + header["t_start"]):
-            raise ValueError("it needs a # and a t_start")
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as problem:
-        raise Error(f"{path} is not a journal: its first line is no header: {problem}.") from problem
-    return header
-
-
-def _cell_value(cell: str) -> Any:
-    """A keyword's cell: numbers, True and False as such, None where it is empty, else its text."""
-    if cell in ("", "True", "False"):
-        return None if cell == "" else cell == "True"
-    for kind in (int, float) if "_" not in cell else ():  # Python would read 1_0 as a number
-        with contextlib.suppress(ValueError):
-            return kind(cell)
-    return cell
-
-
-def _read_journal(path: str, content: bytes, header: Dict[str, Any]) -> _Statistics:
-    """The rows of a journal: `r,l,t`, then ours has `type` and the keywords. A torn last line is left out."""
-    lines = content[:content.rfind(b"\n") + 1].decode("utf-8", "replace").split("\n")[1:-1]
-    try:
-        columns, *rows = csv.reader(lines or [",".join(_JOURNAL_COLUMNS)])
-        if columns[:3] != ["r", "l", "t"]:
-            raise ValueError("its columns should begin with r,l,t")
-        cells = {column: [row[index] for row in rows] for index, column in enumerate(columns)}
-        return _checked(path, _Statistics(
-            header.get("t_start"), [header["t_start"] + float(cell) for cell in cells["t"]],
-            list(map(int, cells["l"])), list(map(float, cells["r"])), cells.get("type", ["t"] * len(rows)),
-            {word: list(map(_cell_value, cells[word])) for word in columns if word not in _JOURNAL_COLUMNS}))
-    except (ValueError, IndexError, csv.Error) as problem:
-        raise Error(f"{path} is not a journal: {problem}.") from problem
+        super().abandon()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -844,43 +789,10 @@ def _png_chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def _changed(before: bytes, after: bytes, shape: Tuple[int, ...]) -> Tuple[int, int, int, int]:
-    """The smallest rectangle (left, top, width, height) in which two pictures differ; the whole of a first one."""
-    height, width, channels = shape
-    if not before:
-        return 0, 0, width, height
-    stride = width * channels
-    rows = [row for row in range(0, len(after), stride) if before[row:row + stride] != after[row:row + stride]]
-    if not rows:
-        return 0, 0, 1, 1  # PNG knows no empty rectangle
-    changes = 0  # a bit is set where any row has changed, so the lowest and the highest are the sides
-    for row in rows:
-        changes |= (int.from_bytes(before[row:row + stride], "little")
-                    ^ int.from_bytes(after[row:row + stride], "little"))
-    first, last = ((bits.bit_length() - 1) // 8 // channels for bits in (changes & -changes, changes))
-    return first, rows[0] // stride, last - first + 1, (rows[-1] - rows[0]) // stride + 1
-
-
-def _png_pixels(pixels: bytes, rectangle: Tuple[int, int, int, int], shape: Tuple[int, ...]) -> bytes:
-    """Compress a rectangle of a picture: each row behind a zero, which says that it is not filtered."""
-    left, top, width, height = rectangle
-    stride, size = shape[1] * shape[2], width * shape[2]
-    start = top * stride + left * shape[2]
-    rows = b"".join([b"\0" + pixels[row:row + size] for row in range(start, start + height * stride, stride)])
-    # In photographs and noise the search for repetitions is in vain: looking for runs alone takes less than half the
-    # time and makes files of the same size. In drawings the search pays. A sample tells them apart.
-    sample = rows[len(rows) // 2:][:8192]
-    drawn = 2 * len(zlib.compress(sample, 1)) <= len(sample)
-    compressor = zlib.compressobj(3, zlib.DEFLATED, zlib.MAX_WBITS, 9,
-                                  zlib.Z_DEFAULT_STRATEGY if drawn else zlib.Z_RLE)
-    return compressor.compress(rows) + compressor.flush()
-
-
 class _PngEncoder(_FileEncoder):
     """Animated PNG by the standard library: exact pixels, played by every browser. See https://www.w3.org/TR/png-3/.
 
-    A frame is stored as the rectangle in which it differs from the one before; one that does not differ only prolongs
-    that one. So a frame is written when the next one is known.
+    A frame is stored as the rectangle in which it differs from the one before.
     """
 
     content_type = "image/apng"
@@ -892,35 +804,46 @@ class _PngEncoder(_FileEncoder):
         delay = Fraction(1 / fps).limit_denominator(0x7FFF) or Fraction(1, 0xFFFF)
         self._delay = min(delay.numerator, 0xFFFF), delay.denominator
         self._before = b""  # the pixels of the newest frame
-        self._waiting = -1, (0, 0, 0, 0), b""  # its number, and its rectangle, compressed
-        self._repeats = 0  # how often it was drawn
         header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
         # acTL counts the frames, and says: play for ever. It is written again when they are known.
         super().__init__(path, b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header)
                          + _png_chunk(b"acTL", struct.pack(">II", 1, 0)))
 
     def write(self, picture: memoryview) -> None:
-        pixels = picture.tobytes()
-        if pixels == self._before and (self._repeats + 1) * self._delay[0] <= 0xFFFF:
-            self._repeats += 1
-            return
-        self._write_waiting()
-        rectangle = _changed(self._before, pixels, self._shape)
-        self._waiting = self._file.tail[0], rectangle, _png_pixels(pixels, rectangle, self._shape)
-        self._repeats, self._before = 1, pixels
+        pixels, number = picture.tobytes(), self._file.tail[0]
+        left, top, width, height = self._changed(pixels)
+        channels, stride = self._shape[2], self._shape[1] * self._shape[2]
+        start = top * stride + left * channels
+        rows = b"".join([b"\0" + pixels[row:row + width * channels]  # the zero says that the row is not filtered
+                         for row in range(start, start + height * stride, stride)])
+        # In photographs and noise the search for repetitions is in vain: looking for runs alone takes less than half
+        # the time and makes files of the same size. In drawings the search pays. A sample tells them apart.
+        sample = rows[len(rows) // 2:][:8192]
+        strategy = zlib.Z_DEFAULT_STRATEGY if 2 * len(zlib.compress(sample, 1)) <= len(sample) else zlib.Z_RLE
+        compressor = zlib.compressobj(3, zlib.DEFLATED, zlib.MAX_WBITS, 9, strategy)
+        compressed = compressor.compress(rows) + compressor.flush()
+        # fcTL and fdAT are numbered together; the first frame has its pixels in IDAT, which has no number.
+        control = struct.pack(">IIIIIHHBB", max(0, 2 * number - 1), width, height, left, top, *self._delay, 0, 0)
+        content = (b"fdAT", struct.pack(">I", 2 * number) + compressed) if number else (b"IDAT", compressed)
+        self._file.append(_png_chunk(b"fcTL", control) + _png_chunk(*content))
+        self._before = pixels
 
-    def _write_waiting(self) -> None:
-        """Write the newest frame, if it is not in the file yet, now that it is known how long it stays."""
-        number, (left, top, width, height), compressed = self._waiting
-        if number == self._file.tail[0]:
-            # fcTL and fdAT are numbered together; the first frame has its pixels in IDAT, which has no number.
-            control = struct.pack(">IIIIIHHBB", max(0, 2 * number - 1), width, height, left, top,
-                                  self._repeats * self._delay[0], self._delay[1], 0, 0)
-            pixels = (b"fdAT", struct.pack(">I", 2 * number) + compressed) if number else (b"IDAT", compressed)
-            self._file.append(_png_chunk(b"fcTL", control) + _png_chunk(*pixels))
+    def _changed(self, after: bytes) -> Tuple[int, int, int, int]:
+        """The smallest rectangle (left, top, width, height) that has changed; the whole of the first picture."""
+        (height, width, channels), before = self._shape, self._before
+        if not before:
+            return 0, 0, width, height
+        size = width * channels
+        rows = [row for row in range(0, len(after), size) if before[row:row + size] != after[row:row + size]]
+        if not rows:
+            return 0, 0, 1, 1  # PNG knows no empty rectangle
+        changes = 0  # a bit is set where any row has changed, so the lowest and the highest are the sides
+        for row in rows:
+            changes |= int.from_bytes(before[row:row + size], "little") ^ int.from_bytes(after[row:row + size], "little")
+        left, right = ((bits.bit_length() - 1) // 8 // channels for bits in (changes & -changes, changes))
+        return left, rows[0] // size, right - left + 1, (rows[-1] - rows[0]) // size + 1
 
     def end(self) -> None:
-        self._write_waiting()
         control = _png_chunk(b"acTL", struct.pack(">II", self._file.tail[0], 0))
         self._file.write_at(33, control)  # after the signature (8 bytes) and IHDR (25)
         self._file.write_at(self._file.tail[1], _png_chunk(b"IEND", b""))
@@ -1138,10 +1061,10 @@ class _FFmpegEncoder:
 _ENCODERS: Dict[str, Type[Any]] = {".mp4": _FFmpegEncoder, ".png": _PngEncoder, ".cast": _TextEncoder}
 
 
-class VideoRecorder:
+class VideoRecorder(_Owner):
     """Record one video of an environment, frame by frame.
 
-    The life of a video is a line: begun, captured frame by frame, ended (no frame will follow), complete (its file is
+    The life of a video is a line: begun, captured frame by frame, ended (no frame will follow), settled (its file is
     final). It leaves the line in two ways. Where the renderer raises, a frame is no picture, or the encoder fails or
     hangs, it is given up, and no exception leaves this class. Or it is dropped, as if it had never been made.
 
@@ -1160,15 +1083,13 @@ class VideoRecorder:
         frames, empty: how many frames were captured, and whether there are none.
         enabled, broken, functional: whether it can be recorded at all; was given up; is neither off nor given up.
         ended: when no frame was to follow any more, by `time.monotonic`; None before.
-        complete: whether its file is final.
 
     Raises:
         Error: both `path` and `base_path`, an ending that does not fit, or no frame rate.
         DependencyNotInstalled: an `.mp4` was asked for, and there is no ffmpeg that works.
     """
 
-    complete = True  # until there is something to do
-    ended: Optional[float] = 0.0
+    ended: Optional[float] = 0.0  # until it has begun
     functional = property(lambda self: self.enabled and not self.broken)
     empty = property(lambda self: self.frames == 0)
 
@@ -1202,8 +1123,8 @@ class VideoRecorder:
             raise Error(f"The name of this recording has to end in {' or '.join(allowed)}, and {path!r} does not.")
         if ending == ".mp4" and not _find_ffmpeg():
             raise DependencyNotInstalled(f"Install ffmpeg, which {path!r} needs, or let the name end in .png.")
-        self.complete, self.ended = False, None
-        _own(self)
+        self.ended = None
+        self._begin_to_own()
 
     def capture_frame(self) -> None:
         """Ask the environment for a frame and add it to the video."""
@@ -1276,23 +1197,23 @@ class VideoRecorder:
                 return False
         except Error as problem:
             self._give_up(problem)
-        self.abandon("")  # nothing is open any more
+        self.abandon()  # nothing is open any more
         return True
 
     def close(self) -> None:
         """End the video, and wait until its file is complete. May be called again."""
         self.finish(wait=True)
 
-    def abandon(self, why: str) -> None:
+    def abandon(self, why: str = "") -> None:
         """Close what is open and leave the files as they are."""
         if self._encoder is not None:
             self._encoder.abandon()
-        self.complete, self.ended, self._encoder = True, self.ended or time.monotonic(), None
-        _owners.discard(self)
+        self.ended, self._encoder = self.ended or time.monotonic(), None
+        super().abandon()
 
     def drop(self) -> None:
         """Remove the recording as if it had never been made."""
-        self.abandon("")  # first: an ffmpeg that is just starting would make its file anew
+        self.abandon()  # first: an ffmpeg that is just starting would make its file anew
         _remove(self.path)
         _remove(self.metadata_path)
 
@@ -1317,10 +1238,6 @@ class VideoRecorder:
         self.metadata.update(content_type=content_type, empty=empty, broken=self.broken)
         _write_json(self.metadata_path, self.metadata)
 
-    def __del__(self) -> None:
-        if not self.complete:
-            _close_quietly(self.close)
-
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Results
@@ -1339,15 +1256,93 @@ class _Run(NamedTuple):
     start: float                     # of recording, in seconds since the epoch; the first reset in a run of gym's
     initial_reset: float             # the first reset, as far as is known (in gym 0.21, of another clock)
     first_episode_id: int
-    journal: Optional[str]           # paths
-    manifest: Optional[str]
     timestamps: List[float]
     episode_lengths: List[int]
     episode_rewards: List[float]
     episode_types: List[str]
-    info: Dict[str, List[Any]]       # from each of the info_keywords to an entry per episode
-    videos: List[Tuple[str, str]]    # recordings and their metadata
-    broken: List[str]                # metadata of recordings that were given up or are missing
+    info: Dict[str, List[Any]] = {}  # from each of the info_keywords to an entry per episode
+    journal: Optional[str] = None    # paths
+    manifest: Optional[str] = None
+    videos: List[Tuple[str, str]] = []  # recordings and their metadata
+    broken: List[str] = []           # metadata of recordings that were given up or are missing
+
+
+def _make_run(path: str, name: str, header: Dict[str, Any], start: Any, *columns: Any) -> _Run:
+    """A run of these columns of episodes; an `Error` if they are not lists of equal length of what they should be."""
+    times, lengths, returns, types = columns
+    try:
+        if not all(isinstance(column, list) and len(column) == len(times) for column in columns):
+            raise ValueError("its lists are missing or not equally long")
+        # Sums tell at the speed of C: they are a TypeError of what is no number, an OverflowError of what is too large.
+        steps, _, last = sum(lengths), sum(returns, 0.0), sum(times, 0.0 if start is None else 0.0 + start)
+        if type(steps) is not int or steps > 10**18 or min(lengths, default=0) < 0 or not math.isfinite(last) or not (
+                set(types) <= {"t", "e"}):
+            raise ValueError("a time, a length or a type is impossible")
+    except (ValueError, TypeError, OverflowError) as problem:
+        raise Error(f"{path} does not hold statistics of episodes: {problem}.") from problem
+    reset = next(moment for moment in (start, *times[:1], header.get("t_start"), 0.0) if moment is not None)
+    first, env_id = header.get("first_episode_id"), header.get("env_id")
+    return _Run(name, "" if env_id is None else str(env_id), str(header.get("gym_version", "none")),
+                header.get("t_start", reset), reset, first if isinstance(first, int) else 0, *columns)
+
+
+def _read_statistics(path: str, name: str = "", header: Optional[Dict[str, Any]] = None) -> _Run:
+    """Read a stats.json of ours or of gym, whose `episode_types` may have one entry more than there are episodes."""
+    content = _read_json(path)
+    start, times, lengths, returns, types = map(content.get, ("initial_reset_timestamp", *_GYM_COLUMNS))
+    if isinstance(times, list) and (types is None or isinstance(types, list)):
+        types = ["t"] * len(times) if types is None else types[:len(times)]  # gym's first versions did not write them
+    return _make_run(path, name, header or {}, start, times, lengths, returns, types)
+
+
+def _read_header(path: str, content: bytes) -> Dict[str, Any]:
+    """The first line of a journal; empty if the process was killed before it was whole."""
+    line, end, _ = content.partition(b"\n")
+    if not end and b"#{".startswith(line[:2]):
+        return {}
+    try:
+        header: Dict[str, Any] = json.loads(line[1:].decode("utf-8"))
+        if line[:1] != b"#" or not math.isfinite(0.0 + header["t_start"]):
+            raise ValueError("it needs a # and a t_start")
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as problem:
+        raise Error(f"{path} is not a journal: its first line is no header: {problem}.") from problem
+    return header
+
+
+def _cell_value(cell: str) -> Any:
+    """A keyword's cell: numbers, True and False as such, None where it is empty, else its text."""
+    if cell in ("", "True", "False"):
+        return None if cell == "" else cell == "True"
+    for kind in (int, float) if "_" not in cell else ():  # Python would read 1_0 as a number
+        with contextlib.suppress(ValueError):
+            return kind(cell)
+    return cell
+
+
+def _read_journal(path: str, name: str) -> _Run:
+    """A run by its journal: rows of `r,l,t`; ours has `type` and the keywords too. A torn last line is left out."""
+    content = _read_file(path)
+    header = _read_header(path, content)
+    lines = content[:content.rfind(b"\n") + 1].decode("utf-8", "replace").split("\n")[1:-1]
+    # The JSON beside it is read faster; so where that is whole, holds as many episodes, and there are no keywords,
+    # which it has not, it is read instead.
+    if lines[:1] == [",".join(_JOURNAL_COLUMNS)]:
+        with contextlib.suppress(Error):
+            copy = _read_statistics(path[:-len("monitor.csv")] + "stats.json", name, header)
+            if len(copy.timestamps) == len(lines) - 1:
+                return copy._replace(journal=path)
+    try:
+        columns, *rows = csv.reader(lines or [",".join(_JOURNAL_COLUMNS)])
+        if columns[:3] != ["r", "l", "t"]:
+            raise ValueError("its columns should begin with r,l,t")
+        cells = {column: [row[index] for row in rows] for index, column in enumerate(columns)}
+        run = _make_run(path, name, header, header.get("t_start"),
+                        [header["t_start"] + float(cell) for cell in cells["t"]], list(map(int, cells["l"])),
+                        list(map(float, cells["r"])), cells.get("type", ["t"] * len(rows)))
+    except (ValueError, IndexError, csv.Error) as problem:
+        raise Error(f"{path} is not a journal: {problem}.") from problem
+    info = {word: list(map(_cell_value, cells[word])) for word in columns if word not in _JOURNAL_COLUMNS}
+    return run._replace(journal=path, info=info)
 
 
 def _checked_name(path: str, name: Any) -> str:
@@ -1368,37 +1363,6 @@ def _read_manifest(path: str) -> Tuple[str, List[Tuple[str, str]], Dict[str, Any
     return _checked_name(path, content.get("stats")), pairs, env_info
 
 
-def _read_statistics(path: str) -> _Statistics:
-    """Read a stats.json of ours or of gym, whose `episode_types` may have one entry more than there are episodes."""
-    content = _read_json(path)
-    start, times, lengths, returns, types = map(content.get, ("initial_reset_timestamp", *_GYM_COLUMNS))
-    if isinstance(times, list) and (types is None or isinstance(types, list)):
-        types = ["t"] * len(times) if types is None else types[:len(times)]  # gym's first versions did not write them
-    return _checked(path, _Statistics(start, times, lengths, returns, types, {}))  # type: ignore[arg-type]
-
-
-def _run_of(name: str, journal: Optional[str], header: Dict[str, Any], statistics: _Statistics) -> _Run:
-    moments = (statistics.start, *statistics.timestamps[:1], header.get("t_start"), 0.0)
-    reset = next(moment for moment in moments if moment is not None)
-    first, env_id = header.get("first_episode_id", 0), header.get("env_id")
-    return _Run(name, "" if env_id is None else str(env_id), str(header.get("gym_version", "none")),
-                header.get("t_start", reset), reset, first if isinstance(first, int) else 0, journal, None,
-                *statistics[1:], [], [])
-
-
-def _read_journal_run(name: str, path: str) -> _Run:
-    """A run by its journal, without the videos. The JSON beside it is read three times as fast; so where that is
-    whole, holds as many episodes, and there are no keywords, which it has not, it is read instead."""
-    content = _read_file(path)
-    header = _read_journal_header(path, content)
-    if content.split(b"\n", 2)[1:2] == [",".join(_JOURNAL_COLUMNS).encode()]:
-        with contextlib.suppress(Error):
-            copy = _read_statistics(path[:-len("monitor.csv")] + "stats.json")
-            if len(copy.timestamps) == content.count(b"\n") - 2:
-                return _run_of(name, path, header, copy)
-    return _run_of(name, path, header, _read_journal(path, content, header))
-
-
 def _read_metadata(path: str) -> Dict[str, Any]:
     """The metadata of a recording; empty where they can't be read, because a picture is not worth an error."""
     try:
@@ -1407,32 +1371,26 @@ def _read_metadata(path: str) -> Dict[str, Any]:
         return {}
 
 
-def _sort_videos(listed: List[Tuple[str, str]], metadata: List[str]) -> Tuple[List[Tuple[str, str]], List[str]]:
-    """The recordings of a run that can be watched, and the metadata of those that can't be; `listed` are gym's."""
-    videos = [video for video in listed if _is_file(video[0])]
-    broken = [video[1] for video in listed if not _is_file(video[0])]
-    for path in sorted(set(metadata) - {video[1] for video in listed}):
-        content = _read_metadata(path)
-        names = [path[:-len(".meta.json")] + ending for ending in [*_ENCODERS, ".json"]]  # .json is gym's text
-        found = next(filter(_is_file, names), None)
-        if content.get("broken") or not (found or content.get("empty")):
-            broken.append(path)
-        elif found and not content.get("empty") and _is_whole(found):
-            videos.append((found, path))
-    return videos, broken
-
-
 def _read_run(dir: str, infix: str, names: List[str], metadata: List[str]) -> _Run:
     """One run: from its journal or, where it has none, as gym's, from the files that its manifest names."""
     journal, manifest = f"{FILE_PREFIX}.episode_batch.{infix}.monitor.csv", f"{MANIFEST_PREFIX}.{infix}.manifest.json"
     path = os.path.join(dir, manifest) if manifest in names else None
     listed: List[Tuple[str, str]] = []
     if path is None or journal in names:
-        run = _read_journal_run(infix, os.path.join(dir, journal))
+        run = _read_journal(os.path.join(dir, journal), infix)
     else:
         stats, listed, env_info = _read_manifest(path)
-        run = _run_of(infix, None, dict({"env_id": _UNKNOWN}, **env_info), _read_statistics(stats))
-    videos, broken = _sort_videos(listed, metadata)
+        run = _read_statistics(stats, infix, dict({"env_id": _UNKNOWN}, **env_info))
+    videos = [video for video in listed if _is_file(video[0])]
+    broken = [video[1] for video in listed if not _is_file(video[0])]
+    for video in sorted(set(metadata) - {video[1] for video in listed}):
+        content = _read_metadata(video)
+        recordings = [video[:-len(".meta.json")] + ending for ending in [*_ENCODERS, ".json"]]  # .json is gym's text
+        found = next(filter(_is_file, recordings), None)
+        if content.get("broken") or not (found or content.get("empty")):
+            broken.append(video)
+        elif found and not content.get("empty") and _is_whole(found):
+            videos.append((found, video))
     return run._replace(manifest=path, videos=videos, broken=broken)
 
 
@@ -1448,9 +1406,8 @@ def _read_runs(dir: str, strict: bool = True) -> List[_Run]:
     metadata: Dict[str, List[str]] = {}
     for match in filter(None, map(_METADATA_NAME.match, names)):
         metadata.setdefault(match.group(1), []).append(os.path.join(dir, match.group()))
-    infixes = sorted({match.group(1) or match.group(2) for match in filter(None, map(_RUN_NAME.match, names))})
     runs = []
-    for infix in infixes:
+    for infix in sorted({match.group(1) or match.group(2) for match in filter(None, map(_RUN_NAME.match, names))}):
         try:
             runs.append(_read_run(dir, infix, names, metadata.get(infix, [])))
         except Error as problem:
@@ -1460,7 +1417,7 @@ def _read_runs(dir: str, strict: bool = True) -> List[_Run]:
     if runs or not strict:
         return runs
     # Stable-Baselines3 and OpenAI Baselines call theirs *monitor.csv, and know of no videos.
-    runs = [_read_journal_run(name, os.path.join(dir, name)) for name in names if name.endswith("monitor.csv")]
+    runs = [_read_journal(os.path.join(dir, name), name) for name in names if name.endswith("monitor.csv")]
     if not runs:
         raise Error(f"The directory {dir} holds no run: there is neither a manifest nor a journal in it.")
     return runs
@@ -1527,7 +1484,7 @@ def load_env_info_from_manifests(manifests: Iterable[str], dir: _PathLike) -> Di
 def merge_stats_files(paths: Iterable[str]) -> Tuple[Any, ...]:
     """Merge several stats.json, as gym does, into `(data_sources, initial_reset_timestamps, timestamps,
     episode_lengths, episode_rewards, episode_types, initial_reset_timestamp)`: see `load_results`."""
-    merged, _ = _merge([_run_of("", None, {}, _read_statistics(path)) for path in paths])
+    merged, _ = _merge([_read_statistics(path) for path in paths])
     return tuple(merged[key] for key in ("data_sources", "initial_reset_timestamps", *_GYM_COLUMNS,
                                          "initial_reset_timestamp"))
 
@@ -1543,7 +1500,7 @@ _MOST_ENCODERS = 8
 def _make_room() -> bool:
     """Whether another video may begin. Waits for the one that ended first, where some are still being finished."""
     while True:
-        busy = [owner for owner in list(_owners) if isinstance(owner, VideoRecorder) and not owner.complete]
+        busy = [owner for owner in list(_owners) if isinstance(owner, VideoRecorder) and not owner.settled]
         ended = [video for video in busy if video.ended is not None]
         if len(busy) < _MOST_ENCODERS:
             return True
@@ -1646,13 +1603,13 @@ class _Clips:
         self._end_filmed()
         self.list_finished(wait=True)
 
-    def abandon(self, why: str) -> None:
+    def abandon(self) -> None:
         for clip in self.unfinished:
-            clip.abandon(why)
+            clip.abandon()
         self.unfinished, self.of_episode = [], []
 
 
-class _Recording:
+class _Recording(_Owner):
     """What happens between `start` and `close`: the episodes, and which files they become.
 
     `Monitor` is the layer around it that passes for an environment. They are two objects because CPython, up to 3.11,
@@ -1666,19 +1623,18 @@ class _Recording:
         summary: what `info["episode"]` said last.
         unsaid: a warning for whoever takes the next step, because that is not recorded.
         next_writing: when statistics and manifest may be written at a reset again, by the steady clock.
-        saved: whether everything that belongs into the directory is there.
     """
 
     def __init__(self, env: Any, stats: StatsRecorder, clips: _Clips, infix: str, write_upon_reset: bool,
                  unsaid: str) -> None:
         self.env, self.stats, self.clips, self.options = env, stats, clips, clips.options
         self.infix, self.write_upon_reset, self.unsaid = infix, write_upon_reset, unsaid
-        self.rewards, self.saved = stats.rewards, stats.directory is None
+        self.rewards = stats.rewards
         self.summary: Dict[str, Any] = {}
         self.four, self.next_writing = False, 0.0
         self._enter("pause")
-        if not self.saved:
-            _own(self)
+        if stats.directory is not None:
+            self._begin_to_own()
 
     def _enter(self, phase: str) -> None:
         self.phase = phase
@@ -1810,27 +1766,22 @@ class _Recording:
         if self.phase != "closed":
             self._enter("closed")
             self.unsaid = "This monitor is closed: what the environment does is not recorded any more."
-        if not self.saved:
+        if not self.settled:
             self.clips.close()
             try:
                 self.stats.close()
             finally:
                 if os.path.exists(self.stats.path) and self.stats.names_are() != "another's":
                     self._write_manifest()
-            self.saved = True
-            _owners.discard(self)
+            super().abandon()
 
-    def abandon(self, why: str) -> None:
+    def abandon(self, why: str = "") -> None:
         """Close what is open without writing: in a forked child, or where the directory is about to be cleared."""
         self._enter("closed")
-        self.saved, self.unsaid = True, why
-        self.clips.abandon(why)
-        self.stats.abandon(why)
-        _owners.discard(self)
-
-    def __del__(self) -> None:
-        if not self.saved:
-            _close_quietly(self.close)
+        self.unsaid = why
+        self.clips.abandon()
+        self.stats.abandon()
+        super().abandon()
 
 
 def _zeros(ended: Any) -> Any:
