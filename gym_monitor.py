@@ -46,6 +46,7 @@ The sections, in reading order; each uses only those above it:
     Optional                 report, demo and command line, which may be cut off
 """
 import atexit
+import collections
 import contextlib
 import csv
 import functools
@@ -325,25 +326,20 @@ class _Owner:
         self.settled = True
         _owners.discard(self)
 
-    def _close_quietly(self) -> None:
-        """Close where nobody can catch an exception: the interpreter ends, or this object is dropped."""
-        try:
-            self.close()
-        except Exception as problem:
-            with contextlib.suppress(Exception):  # at the very end, logging has been taken apart already
-                _warn_once(str(problem))
-
     def __del__(self) -> None:
-        # The journal and the recordings are written to the end here. In a reference cycle no order is promised, so
-        # nothing that is needed for that may have a finalizer of its own: see `_File`.
+        """Close where nobody can catch an exception: this object is dropped, or the interpreter ends."""
         if not self.settled:
-            self._close_quietly()
+            try:
+                self.close()
+            except Exception as problem:
+                with contextlib.suppress(Exception):  # at the very end, logging has been taken apart already
+                    _warn_once(str(problem))
             self.abandon()
 
 
 def _close_all() -> None:
     for owner in list(_owners):
-        owner._close_quietly()
+        owner.__del__()
 
 
 def _abandon_all() -> None:
@@ -655,15 +651,9 @@ class Episode(NamedTuple):
 _Schedule = Union[Callable[[int], object], bool, None]  # what `video_callable` may be
 
 
-class _Options(NamedTuple):
-    """The arguments of `Monitor` that stay from one `start` to the next."""
-    allow_early_resets: bool
-    step_trigger: Optional[Callable[[int], bool]]
-    video_length: Optional[int]
-    fps: Optional[float]
-    stats_key: Optional[str]
-    info_keywords: Sequence[str]
-    keep_video: Optional[Callable[[Episode], bool]]
+# The arguments of `Monitor` that stay from one `start` to the next.
+_Options = collections.namedtuple("_Options", "allow_early_resets step_trigger video_length fps stats_key info_keywords "
+                                  "keep_video")
 
 
 def _checked_options(options: _Options) -> _Options:
@@ -689,10 +679,9 @@ def _checked_env(env: Any, vector: bool) -> Any:
     four_values = several and found is not None and found.__module__.split(".")[0] == "gym" and version < (0, 26)
     if four_values or any(ancestor.__name__ == "VecEnv" for ancestor in type(env).__mro__):
         raise Error(f"{name} (it has num_envs) cannot be recorded as one: wrap each sub-environment in a Monitor.")
-    if several and not vector:
-        raise Error(f"Wrap {name}, a vector environment (it has num_envs), in VectorMonitor, not in Monitor.")
-    if vector and not several:
-        raise Error(f"Wrap {name}, which is no vector environment (it has no num_envs), in Monitor.")
+    if several != vector:
+        raise Error(f"Wrap {name}, a vector environment (it has num_envs), in VectorMonitor, not in Monitor." if several
+                    else f"Wrap {name}, which is no vector environment (it has no num_envs), in Monitor.")
     for method in ("reset", "step"):
         _check("env", env, callable(getattr(env, method, None)), f"an environment, with a method {method}")
     return env
@@ -708,15 +697,11 @@ def _checked_uid(uid: Optional[Union[str, int]]) -> str:
 
 def _checked_directory(directory: Any) -> str:
     """The absolute path of a directory that may have to be made."""
-    name, possible = "", False
-    with contextlib.suppress(TypeError, ValueError):
-        name = os.path.expanduser(os.fsdecode(os.fspath(directory)))
-        possible = bool(name) and b"\0" not in os.fsencode(name)
-    _check("directory", directory, possible, "a path")
-    path = os.path.abspath(name)
-    if os.path.lexists(path) and not os.path.isdir(path):
-        raise Error(f"The monitor directory {path} is not a directory but a file.")
-    return path
+    name = ""
+    with contextlib.suppress(TypeError):
+        name = os.path.expanduser(os.fsdecode(directory))
+    _check("directory", directory, name and "\0" not in name, "a path")
+    return os.path.abspath(name)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -988,8 +973,7 @@ class _FFmpegEncoder:
                                              stderr=self._words, cwd=folder, start_new_session=True)
         with contextlib.suppress(ImportError, OSError, ValueError):  # a wider pipe: only Linux has it, and may refuse
             import fcntl
-            with open("/proc/sys/fs/pipe-max-size", "rb") as limit:
-                fcntl.fcntl(self._process.stdin, getattr(fcntl, "F_SETPIPE_SZ", 1031), int(limit.read()))
+            fcntl.fcntl(self._process.stdin, getattr(fcntl, "F_SETPIPE_SZ", 1031), 1 << 20)
         self._poll: Any = None  # with it a wait for ffmpeg to read has an end; Windows has none
         if hasattr(select, "poll"):
             os.set_blocking(self._process.stdin.fileno(), False)
