@@ -66,6 +66,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 import unicodedata
 import weakref
 import zlib
@@ -457,10 +458,8 @@ class StatsRecorder(_Owner):
             raise ResetNeeded(f"Call reset() to begin an episode: step() was called {when}.")
 
     def after_step(self, observation: Any, reward: Any, done: bool, info: Any) -> None:
-        """Count a step, and record the episode if that is over. An odd reward is an `Error` and ends it uncounted."""
-        current, self._current = self._current, None
+        """Count a step, and record the episode if that is over; an `Error` if the reward is no number."""
         self.rewards.append(_as_number(reward))
-        self._current = current
         if done:
             self.end_episode(info)
             if self.autoreset:
@@ -554,6 +553,7 @@ class StatsRecorder(_Owner):
             journal.close()
 
     def abandon(self, why: str = "") -> None:
+        """Close the journal as it is; nothing more is written."""
         self._close_journal()
         super().abandon()
 
@@ -712,7 +712,7 @@ def _checked_directory(directory: Any) -> str:
 #     write(frame)     add a frame; an Error where that cannot be done
 #     end()            no frame will follow; may be called again, if an interrupt cut it short
 #     finished(wait)   whether the file is whole; with `wait`, wait for that; an Error if it never will be
-#     abandon()        close what is open, and leave the file as it is
+#     close()          close what is open, and leave the file as it is
 
 # An ffmpeg that takes no frame for so many seconds, or does not finish within twice as many, is stopped. Its video is
 # given up, and no further one of this process is entrusted to it.
@@ -753,21 +753,15 @@ def _is_whole(path: str) -> bool:
     return False
 
 
-class _FileEncoder:
+class _FileEncoder(_File):
     """An encoder of our own, which writes its file itself."""
 
     version: Dict[str, Any] = {"backend": "gym_monitor", "version": __version__, "cmdline": []}
 
-    def __init__(self, path: str, start: bytes) -> None:
-        self._file = _File(path, start)
-
     def finished(self, wait: bool) -> bool:
-        if not _is_whole(self._file.path):
-            raise Error(f"{self._file.path} was removed while it was being written.")
+        if not _is_whole(self.path):
+            raise Error(f"{self.path} was removed while it was being written.")
         return True
-
-    def abandon(self) -> None:
-        self._file.close()
 
 
 def _png_chunk(kind: bytes, content: bytes) -> bytes:
@@ -795,7 +789,7 @@ class _PngEncoder(_FileEncoder):
                          + _png_chunk(b"acTL", struct.pack(">II", 1, 0)))
 
     def write(self, picture: memoryview) -> None:
-        pixels, number = picture.tobytes(), self._file.tail[0]
+        pixels, number = picture.tobytes(), self.tail[0]
         left, top, width, height = self._changed(pixels)
         channels, stride = self._shape[2], self._shape[1] * self._shape[2]
         start = top * stride + left * channels
@@ -810,7 +804,7 @@ class _PngEncoder(_FileEncoder):
         # fcTL and fdAT are numbered together; the first frame has its pixels in IDAT, which has no number.
         control = struct.pack(">IIIIIHHBB", max(0, 2 * number - 1), width, height, left, top, *self._delay, 0, 0)
         content = (b"fdAT", struct.pack(">I", 2 * number) + compressed) if number else (b"IDAT", compressed)
-        self._file.append(_png_chunk(b"fcTL", control) + _png_chunk(*content))
+        self.append(_png_chunk(b"fcTL", control) + _png_chunk(*content))
         self._before = pixels
 
     def _changed(self, after: bytes) -> Tuple[int, int, int, int]:
@@ -829,9 +823,9 @@ class _PngEncoder(_FileEncoder):
         return left, rows[0] // size, right - left + 1, (rows[-1] - rows[0]) // size + 1
 
     def end(self) -> None:
-        control = _png_chunk(b"acTL", struct.pack(">II", self._file.tail[0], 0))
-        self._file.write_at(33, control)  # after the signature (8 bytes) and IHDR (25)
-        self._file.write_at(self._file.tail[1], _png_chunk(b"IEND", b""))
+        control = _png_chunk(b"acTL", struct.pack(">II", self.tail[0], 0))
+        self.write_at(33, control)  # after the signature (8 bytes) and IHDR (25)
+        self.write_at(self.tail[1], _png_chunk(b"IEND", b""))
 
 
 def _columns(line: str) -> int:
@@ -860,29 +854,23 @@ class _TextEncoder(_FileEncoder):
         for name, size in (("width", max(map(_columns, lines))), ("height", len(lines))):
             self._header[name] = max(self._header[name], size)  # type: ignore[call-overload]
         clear_and_home = "\x1b[2J\x1b[1;1H"
-        event = [round(self._file.tail[0] / self._fps, 6), "o", clear_and_home + "\r\n".join(lines)]
-        self._file.append(json.dumps(event).encode("ascii") + b"\n")
+        event = [round(self.tail[0] / self._fps, 6), "o", clear_and_home + "\r\n".join(lines)]
+        self.append(json.dumps(event).encode("ascii") + b"\n")
 
     def end(self) -> None:
-        self._file.write_at(0, self._first_line())
-
-
-class _FFmpeg(NamedTuple):
-    """An ffmpeg that works, as far as is known."""
-    program: str
-    version: str
-    codec: Tuple[str, ...]  # an encoder that it has, with its options
-    proven: bool = False    # whether it has made a video in this process
+        self.write_at(0, self._first_line())
 
 
 # H.264 by what this build of ffmpeg has (Fedora's has no libx264), else MPEG-4, which every build has. `veryfast`
 # encodes 1.2 to 1.5 times the frames per second of libx264's default, to files of the same size: .ci/bench.py, video.
 _CODECS = (("libx264", "-preset", "veryfast"), ("libopenh264",), ("mpeg4", "-q:v", "3"))
 
-_ffmpegs: Dict[str, Optional[_FFmpeg]] = {}  # what is known of each program: None if it does not work
+# What is known of each program: its version, the codec to use, and whether it has made a video in this process (proven);
+# None if it does not work.
+_ffmpegs: Dict[str, Any] = {}
 
 
-def _find_ffmpeg() -> Optional[_FFmpeg]:
+def _find_ffmpeg() -> Any:
     """The first ffmpeg that works: that of IMAGEIO_FFMPEG_EXE, which imageio-ffmpeg and moviepy know, or of PATH."""
     # A relative entry of PATH would have us run whatever lies in the directory that the user happens to stand in.
     folders = os.pathsep.join(filter(os.path.isabs, os.get_exec_path()))
@@ -908,7 +896,7 @@ def _kill(process: Any) -> None:
         process.wait()
 
 
-def _ask_ffmpeg(program: str) -> Optional[_FFmpeg]:
+def _ask_ffmpeg(program: str) -> Any:
     """Ask an ffmpeg which encoders it has; None if it has none for us, or cannot even answer."""
     try:
         process: Any = subprocess.Popen([program, "-encoders"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -927,11 +915,12 @@ def _ask_ffmpeg(program: str) -> Optional[_FFmpeg]:
     version = re.search(r"ffmpeg version \S+", answer)
     for codec in _CODECS if process.returncode == 0 else ():
         if re.search(rf"^ V\S* {codec[0]} ", answer, re.MULTILINE):
-            return _FFmpeg(program, version.group() if version else "ffmpeg", codec)
+            return types.SimpleNamespace(program=program, version=version.group() if version else "ffmpeg", codec=codec,
+                                         proven=False)
     return None
 
 
-def _ffmpeg_command(ffmpeg: _FFmpeg, shape: Tuple[int, ...], fps: float, name: str) -> List[str]:
+def _ffmpeg_command(ffmpeg: Any, shape: Tuple[int, ...], fps: float, name: str) -> List[str]:
     height, width, channels = shape
     command = [ffmpeg.program, "-loglevel", "error", "-nostdin", "-nostats", "-y", "-f", "rawvideo",
                "-pixel_format", {1: "gray", 3: "rgb24", 4: "rgba"}[channels],
@@ -1010,21 +999,19 @@ class _FFmpegEncoder:
             raise self._failure(f"ffmpeg did not finish within {2 * ENCODER_TIMEOUT:g} s") from problem
         if self._process.returncode != 0 or not _is_whole(self._path):  # ffmpeg 5 may overlook that the disk is full
             raise self._failure("ffmpeg failed")
-        if _ffmpegs.get(self._ffmpeg.program):
-            _ffmpegs[self._ffmpeg.program] = self._ffmpeg._replace(proven=True)
+        self._ffmpeg.proven = True
         return True
 
     def _failure(self, what: str) -> Error:
         """Stop this ffmpeg, and say what it has said. One that hangs, or fails at its first video, is none to us."""
-        known = _ffmpegs.get(self._ffmpeg.program)
-        if self._process.poll() is None or not (known and known.proven):
+        if self._process.poll() is None or not self._ffmpeg.proven:
             _ffmpegs[self._ffmpeg.program] = None
         _kill(self._process)
         self._words.seek(-min(20000, self._words.seek(0, os.SEEK_END)), os.SEEK_END)
         last = " ".join(self._words.read().decode("utf-8", "replace").split("\n")[-8:]).strip()[-1000:]
         return Error(f"{what}: {last or 'exit status %s' % self._process.returncode}")
 
-    def abandon(self) -> None:
+    def close(self) -> None:
         if self._owner == os.getpid():
             _kill(self._process)
         self._process.returncode = self._process.returncode or 0  # in a forked child: it is the parent's to wait for
@@ -1191,7 +1178,7 @@ class VideoRecorder(_Owner):
     def abandon(self, why: str = "") -> None:
         """Close what is open and leave the files as they are."""
         if self._encoder is not None:
-            self._encoder.abandon()
+            self._encoder.close()
         self.ended, self._encoder = self.ended or time.monotonic(), None
         super().abandon()
 
@@ -1329,22 +1316,15 @@ def _read_journal(path: str, name: str) -> _Run:
     return run._replace(journal=path, info=info)
 
 
-def _checked_name(path: str, name: Any) -> str:
-    """The path of a file that a manifest names; a name that points outside its directory is an `Error`."""
-    if not isinstance(name, str) or name in ("", ".", "..") or re.search(r"[/\\\x00\ud800-\udfff]", name):
-        raise Error(f"{path} names {name!r:.120}, which is not a file of its directory.")
-    return os.path.join(os.path.dirname(path), name)
-
-
-def _read_manifest(path: str) -> Tuple[str, List[Tuple[str, str]], Dict[str, Any]]:
-    """The paths of the statistics and of the videos that a manifest names, and its `env_info`."""
+def _read_manifest(path: str) -> Tuple[str, Dict[str, Any]]:
+    """The path of the statistics that a manifest names, and its `env_info`."""
     content = _read_json(path)
-    env_info, videos = content.get("env_info"), content.get("videos")
-    if not isinstance(env_info, dict) or not isinstance(videos, list) or not all(
-            isinstance(video, list) and len(video) == 2 for video in videos):
-        raise Error(f"{path} is not a manifest: it lacks a valid \"env_info\" or \"videos\".")
-    pairs = [(_checked_name(path, recording), _checked_name(path, metadata)) for recording, metadata in videos]
-    return _checked_name(path, content.get("stats")), pairs, env_info
+    env_info, name = content.get("env_info"), content.get("stats")
+    if not isinstance(env_info, dict) or not isinstance(name, str) or not isinstance(content.get("videos"), list):
+        raise Error(f"{path} is not a manifest: it lacks a valid \"env_info\", \"stats\" or \"videos\".")
+    if name in ("", ".", "..") or re.search(r"[/\\\x00\ud800-\udfff]", name):
+        raise Error(f"{path} names {name!r:.120}, which is not a file of its directory.")
+    return os.path.join(os.path.dirname(path), name), env_info
 
 
 def _read_metadata(path: str) -> Dict[str, Any]:
@@ -1359,21 +1339,19 @@ def _read_run(dir: str, infix: str, names: List[str], metadata: List[str]) -> _R
     """One run: from its journal or, where it has none, as gym's, from the files that its manifest names."""
     journal, manifest = f"{FILE_PREFIX}.episode_batch.{infix}.monitor.csv", f"{MANIFEST_PREFIX}.{infix}.manifest.json"
     path = os.path.join(dir, manifest) if manifest in names else None
-    listed: List[Tuple[str, str]] = []
     if path is None or journal in names:
         run = _read_journal(os.path.join(dir, journal), infix)
     else:
-        stats, listed, env_info = _read_manifest(path)
+        stats, env_info = _read_manifest(path)
         run = _read_statistics(stats, infix, dict({"env_id": _UNKNOWN}, **env_info))
-    videos = [video for video in listed if _is_file(video[0])]
-    broken = [video[1] for video in listed if not _is_file(video[0])]
-    for video in sorted(set(metadata) - {video[1] for video in listed}):
+    videos, broken = [], []
+    for video in metadata:
         content = _read_metadata(video)
         recordings = [video[:-len(".meta.json")] + ending for ending in [*_ENCODERS, ".json"]]  # .json is gym's text
         found = next(filter(_is_file, recordings), None)
         if content.get("broken") or not (found or content.get("empty")):
             broken.append(video)
-        elif found and not content.get("empty") and _is_whole(found):
+        elif found and not content.get("empty") and (run.journal is None or _is_whole(found)):  # gym's have no mark
             videos.append((found, video))
     return run._replace(manifest=path, videos=videos, broken=broken)
 
@@ -1462,7 +1440,7 @@ def collapse_env_infos(infos: Sequence[Dict[str, Any]], dir: _PathLike) -> Dict[
 
 def load_env_info_from_manifests(manifests: Iterable[str], dir: _PathLike) -> Dict[str, Any]:
     """The `env_info` that manifests have in common; an `Error` if they are of different environments."""
-    return collapse_env_infos([_read_manifest(path)[2] for path in manifests], dir)
+    return collapse_env_infos([_read_manifest(path)[1] for path in manifests], dir)
 
 
 def merge_stats_files(paths: Iterable[str]) -> Tuple[Any, ...]:
@@ -1483,15 +1461,15 @@ _MOST_ENCODERS = 8
 
 def _make_room() -> bool:
     """Whether another video may begin. Waits for the one that ended first, where some are still being finished."""
-    while True:
-        busy = [owner for owner in list(_owners) if isinstance(owner, VideoRecorder) and not owner.settled]
-        ended = [video for video in busy if video.ended is not None]
-        if len(busy) < _MOST_ENCODERS:
-            return True
-        if not ended:
-            _warn_once(f"{_MOST_ENCODERS} videos are being filmed in this process, the most at a time: one is left out")
-            return False
+    busy = [owner for owner in list(_owners) if isinstance(owner, VideoRecorder) and not owner.settled]
+    ended = [video for video in busy if video.ended is not None]
+    if len(busy) < _MOST_ENCODERS:
+        return True
+    if ended:
         min(ended, key=lambda video: video.ended or 0.0).finish(wait=True)
+    else:
+        _warn_once(f"{_MOST_ENCODERS} videos are being filmed in this process, the most at a time: one is left out")
+    return bool(ended)
 
 
 class _Clips:
