@@ -603,13 +603,11 @@ def _reward_done_info(result: Any) -> Tuple[Any, bool, Any]:
 
 
 def _takes_mode(render: Callable[..., Any]) -> bool:
-    """Whether `render` has a parameter `mode`. Compiled code may not tell; it is taken for one that has."""
     import inspect
     try:
-        inspect.signature(render).bind(mode="rgb_array")
-    except (TypeError, ValueError) as problem:
-        return isinstance(problem, ValueError)
-    return True
+        return bool(inspect.signature(render).bind(mode="rgb_array"))
+    except (TypeError, ValueError):
+        return False
 
 
 def _renderer(env: Any) -> Optional[Tuple[Callable[[], Any], Optional[bool]]]:
@@ -617,15 +615,17 @@ def _renderer(env: Any) -> Optional[Tuple[Callable[[], Any], Optional[bool]]]:
     render, chosen, metadata = getattr(env, "render", None), getattr(env, "render_mode", None), _env_metadata(env)
     if not callable(render):
         return None
-    if chosen is not None:  # in gymnasium, and in gym from 0.25 on, when the environment was made
-        mode = re.sub("^single_|_list$", "", str(chosen))
-        return (render, mode == "ansi") if mode in ("rgb_array", "ansi") else None
+    mode = re.sub("^single_|_list$", "", str(chosen))  # in gymnasium, and in gym from 0.25 on: given to `make`
+    if mode in ("rgb_array", "ansi"):
+        return render, mode == "ansi"
     inner = getattr(getattr(env, "unwrapped", None), "render", render)  # gym's wrappers take any argument
     takes_mode = _takes_mode(render) and _takes_mode(inner)
     modes = metadata.get("render.modes", metadata.get("render_modes"))
-    for mode in ("rgb_array", "ansi") if takes_mode or not hasattr(env, "render_mode") else ():
+    for mode in ("rgb_array", "ansi") if chosen is None and (takes_mode or not hasattr(env, "render_mode")) else ():
         if modes is None or mode in modes:
             return (functools.partial(render, mode=mode), mode == "ansi") if takes_mode else (render, None)
+    _warn_once("No video of %s, which renders neither 'rgb_array' nor 'ansi': make it with render_mode='rgb_array' if it "
+               "can, or pass video_callable=False.", env)
     return None
 
 
@@ -1078,9 +1078,6 @@ class VideoRecorder(_Owner):
         renderer = _renderer(env) if enabled else None
         self.enabled = renderer is not None
         if renderer is None:
-            if enabled and callable(getattr(env, "render", None)):
-                _warn_once("No video of %s, which renders neither 'rgb_array' nor 'ansi': make it with "
-                           "render_mode='rgb_array' if it can, or pass video_callable=False.", env)
             return
         self._render, self._is_text = renderer
         if path is None:
@@ -1670,8 +1667,6 @@ class _Recording(_Owner):
             self._begin_episode(self.stats.total_steps - 1)
         else:
             self._enter("pause")
-        if self.write_upon_reset:
-            self._write_at_reset()
 
     def reset(self, **kwargs: Any) -> Any:
         if self.phase == "closed":
@@ -1681,8 +1676,6 @@ class _Recording(_Owner):
         self._enter("broken")  # until the episode has begun
         result = self.env.reset(**kwargs)
         self._begin_episode()
-        if self.write_upon_reset:
-            self._write_at_reset()
         return result
 
     def _begin_episode(self, step: Optional[int] = None) -> None:
@@ -1694,6 +1687,8 @@ class _Recording(_Owner):
             number = self.stats.episode_id
             self.clips.begin_episode(number, step, {"episode_id": number})
         self._enter("episode")
+        if self.write_upon_reset:
+            self._write_at_reset()
 
     def render(self, *args: Any, **kwargs: Any) -> Any:
         """Draw the environment. A list of frames begins with those that a video has taken from it."""
@@ -1760,17 +1755,14 @@ def _info_of_one(infos: Any, index: int) -> Dict[str, Any]:
     """
     info: Dict[str, Any] = {}
     for name, values in infos.items() if isinstance(infos, dict) else ():
-        if name != "final_info" and str(name)[:1] != "_":  # which marks those that have the entry
+        if str(name)[:1] != "_":  # which marks those that have the entry
             try:
                 if infos.get(f"_{name}", {index: True})[index]:
                     info[name] = _info_of_one(values, index) if isinstance(values, dict) else values[index]
             except (TypeError, IndexError, KeyError):
                 info[name] = values  # one for all sub-environments
-    if isinstance(infos, dict) and "final_info" in infos:
-        final = infos["final_info"]
-        with contextlib.suppress(TypeError, IndexError, KeyError):
-            info.update(_info_of_one(final, index) if isinstance(final, dict) else final[index])
-    return info
+    final = info.pop("final_info", None)
+    return dict(info, **final) if isinstance(final, dict) else info
 
 
 class _VectorRecording(_Recording):
@@ -1851,6 +1843,8 @@ class _VectorRecording(_Recording):
         if 0 in indices:
             self.clips.drop_episode()  # one that has ended has let go of its videos already
             self.clips.begin_episode(self.first_number, step, {"sub_environment": 0})
+        if self.write_upon_reset:
+            self._write_at_reset()
 
     def _end_episodes(self, ended: Any, infos: Any) -> None:
         """Record the episodes that a step has ended, but for those that an exception has struck."""
@@ -1879,8 +1873,6 @@ class _VectorRecording(_Recording):
             self._begin_episodes(indices, self.steps - 1)
         else:
             self.resetting = indices
-        if self.write_upon_reset:
-            self._write_at_reset()
 
     def reset(self, **kwargs: Any) -> Any:
         if self.phase == "closed":
@@ -1897,8 +1889,6 @@ class _VectorRecording(_Recording):
                 self.resetting = [index for index in self.resetting if index not in chosen]
             self._enter("episode")
             self._begin_episodes(chosen)
-            if self.write_upon_reset:
-                self._write_at_reset()
         except BaseException:
             self._break()
             raise
@@ -1954,6 +1944,7 @@ class Monitor:
     """
 
     file_prefix = FILE_PREFIX
+    class_name = classmethod(lambda cls: cls.__name__)  # by which gym's wrappers tell who is wrapped twice
     _recording_type: Type[_Recording] = _Recording
 
     def __init__(self, env: Any, directory: Optional[_PathLike] = None, video_callable: _Schedule = None,
@@ -1969,20 +1960,20 @@ class Monitor:
             bool(allow_early_resets), step_trigger, video_length, fps, stats_key, info_keywords, keep_video))
         self._env_closed = False
         wishes = (video_callable, force, resume, write_upon_reset, uid, step_trigger, video_length, fps, keep_video)
-        self._record(self._statistics(), unsaid="Pass a directory to Monitor, or call start(directory): an argument "
-                     "for a recording was given, but nothing is recorded." if any(wishes) else "")
+        self._record(unsaid="Pass a directory to Monitor, or call start(directory): an argument for a recording was given, "
+                     "but nothing is recorded." if any(wishes) else "")
         self.set_monitor_mode(mode)
         if directory is not None:
             self.start(directory, video_callable, force, resume, write_upon_reset, uid, mode)
 
-    def _statistics(self, folder: Optional[str] = None, prefix: str = "", first_episode_id: int = 0) -> StatsRecorder:
-        return StatsRecorder(folder, prefix, bool(_env_metadata(self.env).get("semantics.autoreset")),
-                             _env_id(self.env), gym_version=_library_version(self.env)[0],
-                             first_episode_id=first_episode_id, info_keywords=self._options.info_keywords)
-
-    def _record(self, stats: StatsRecorder, infix: str = "", schedule: Callable[[int], bool] = disable_videos,
-                write_upon_reset: bool = False, unsaid: str = "") -> None:
-        """Have steps and resets recorded: with these statistics, in files of that name."""
+    def _record(self, folder: Optional[str] = None, infix: str = "", first_episode_id: int = 0,
+                schedule: Callable[[int], bool] = disable_videos, write_upon_reset: bool = False,
+                unsaid: str = "") -> None:
+        """Have steps and resets recorded: in files of that INFIX or, without a folder, in memory."""
+        stats = StatsRecorder(
+            folder, f"{FILE_PREFIX}.episode_batch.{infix}", bool(_env_metadata(self.env).get("semantics.autoreset")),
+            _env_id(self.env), gym_version=_library_version(self.env)[0], first_episode_id=first_episode_id,
+            info_keywords=self._options.info_keywords)
         clips = _Clips(self.env, stats, infix, schedule, self._options)
         self._recording = self._recording_type(self.env, stats, clips, infix, write_upon_reset, unsaid)
         for name in ("step", "reset"):
@@ -2017,8 +2008,7 @@ class Monitor:
                 more = f" and {len(names) - 5} more" if len(names) > 5 else ""
                 raise Error("Pass resume=True to keep the earlier run and go on, force=True to remove it first, or "
                             f"another directory: {folder} holds {', '.join(names[:5])}{more}.")
-            stats, infix = self._claim(folder, owner, first)
-        self._record(stats, infix, schedule, write_upon_reset)
+            self._claim(owner, folder, first, schedule, write_upon_reset)
         self.set_monitor_mode(mode)
         self._env_closed = False
 
@@ -2039,15 +2029,14 @@ class Monitor:
                         f"environment is {_env_id(self.env)}.")
         return sum(len(run.timestamps) for run in runs if uid in (None, run.name.partition(".")[2]))
 
-    def _claim(self, folder: str, owner: str, first_episode_id: int) -> Tuple[StatsRecorder, str]:
+    def _claim(self, owner: str, folder: str, *arguments: Any) -> None:
         """Make INFIX our own: whoever creates its journal has it, and names of gym's that hold it are not taken."""
         names = os.listdir(folder)
-        while True:
+        while not self.enabled:
             infix = f"{next(_monitor_numbers)}.{owner}"
             if not any(name.startswith(FILE_PREFIX) and f".{infix}." in name for name in names):
                 try:
-                    prefix = f"{FILE_PREFIX}.episode_batch.{infix}"
-                    return self._statistics(folder, prefix, first_episode_id), infix
+                    self._record(folder, infix, *arguments)
                 except Error as problem:
                     if not isinstance(problem.__cause__, FileExistsError):
                         raise
@@ -2121,11 +2110,6 @@ class Monitor:
         """When each completed episode ended, in seconds since the monitor was started."""
         return self._recording.stats.episode_times  # type: ignore[no-any-return]
 
-    @classmethod
-    def class_name(cls) -> str:
-        """gym's wrappers ask those below them, so as to tell who is wrapped twice."""
-        return cls.__name__
-
     def __getattr__(self, name: str) -> Any:
         """Look up every other public attribute on the environment."""
         if name.startswith("_") or name == "env":
@@ -2173,7 +2157,7 @@ class Monitor:
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._record(self._statistics())
+        self._record()
 
     def __enter__(self) -> "Monitor":
         return self
