@@ -1762,7 +1762,7 @@ def _info_of_one(infos: Any, index: int) -> Dict[str, Any]:
             except (TypeError, IndexError, KeyError):
                 info[name] = values  # one for all sub-environments
     final = info.pop("final_info", None)
-    return dict(info, **final) if isinstance(final, dict) else info
+    return {**info, **final} if isinstance(final, dict) else info
 
 
 class _VectorRecording(_Recording):
