@@ -1263,20 +1263,6 @@ def _read_statistics(path: str, name: str = "", header: Optional[Dict[str, Any]]
     return _make_run(path, name, header or {}, start, times, lengths, returns, types)
 
 
-def _read_header(path: str, content: bytes) -> Dict[str, Any]:
-    """The first line of a journal; empty if the process was killed before it was whole."""
-    line, end, _ = content.partition(b"\n")
-    if not end and b"#{".startswith(line[:2]):
-        return {}
-    try:
-        header: Dict[str, Any] = json.loads(line[1:].decode("utf-8"))
-        if line[:1] != b"#" or not math.isfinite(0.0 + header["t_start"]):
-            raise ValueError("it needs a # and a t_start")
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as problem:
-        raise Error(f"{path} is not a journal: its first line is no header: {problem}.") from problem
-    return header
-
-
 def _cell_value(cell: str) -> Any:
     """A keyword's cell: numbers, True and False as such, None where it is empty, else its text."""
     if cell in ("", "True", "False"):
@@ -1290,7 +1276,15 @@ def _cell_value(cell: str) -> Any:
 def _read_journal(path: str, name: str) -> _Run:
     """A run by its journal: rows of `r,l,t`; ours has `type` and the keywords too. A torn last line is left out."""
     content = _read_file(path)
-    header = _read_header(path, content)
+    line, end, _ = content.partition(b"\n")
+    header: Dict[str, Any] = {}
+    try:
+        if end or not b"#{".startswith(line[:2]):  # else the process was killed before this line was whole
+            header = json.loads(line[1:].decode("utf-8"))
+            if line[:1] != b"#" or not math.isfinite(0.0 + header["t_start"]):
+                raise ValueError("it needs a # and a t_start")
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as problem:
+        raise Error(f"{path} is not a journal: its first line is no header: {problem}.") from problem
     lines = content[:content.rfind(b"\n") + 1].decode("utf-8", "replace").split("\n")[1:-1]
     # The JSON beside it is read faster; so where that is whole, holds as many episodes, and there are no keywords,
     # which it has not, it is read instead.
@@ -1690,14 +1684,6 @@ class _Recording(_Owner):
         if self.write_upon_reset:
             self._write_at_reset()
 
-    def render(self, *args: Any, **kwargs: Any) -> Any:
-        """Draw the environment. A list of frames begins with those that a video has taken from it."""
-        result = self.env.render(*args, **kwargs)
-        if isinstance(result, list) and self.clips.taken:
-            result = self.clips.taken + result
-            self.clips.taken.clear()
-        return result
-
     def _write_at_reset(self) -> None:
         """With `write_upon_reset`: write statistics and manifest, after each of the first thousand episodes."""
         start, count = time.perf_counter(), self.stats.episode_id - self.stats.first_episode_id
@@ -1848,9 +1834,8 @@ class _VectorRecording(_Recording):
 
     def _end_episodes(self, ended: Any, infos: Any) -> None:
         """Record the episodes that a step has ended, but for those that an exception has struck."""
-        key, last_summary = self.options.stats_key, self.summary
-        indices = [index for index, end in enumerate(ended.tolist()) if end]
-        counted, self.summary = ended & False, {"r": _zeros(ended), "l": ended * 0, "t": _zeros(ended)}
+        key, indices = self.options.stats_key, [index for index, end in enumerate(ended.tolist()) if end]
+        counted, columns = ended & False, {"r": _zeros(ended), "l": ended * 0, "t": _zeros(ended)}
         for index in indices:
             if self.under_way[index] is None:
                 continue
@@ -1859,16 +1844,13 @@ class _VectorRecording(_Recording):
             info = _info_of_one(infos, index) if index == 0 or self.options.info_keywords else {}
             summary = self.stats.record(float(self.returns[index]), self.steps - step, type, start, info)
             counted[index] = True
-            for name, column in self.summary.items():
+            for name, column in columns.items():
                 column[index] = summary[name]
             if index == 0:
                 self.first_number += 1
-                if key is not None:
-                    info.setdefault(key, summary)
                 self.clips.end_episode(Episode(number, summary["r"], summary["l"], info))
-        if key is not None and isinstance(infos, dict) and counted.any() and (
-                key not in infos or infos[key] is last_summary):
-            infos[key], infos["_" + key] = self.summary, counted
+        if key is not None and isinstance(infos, dict) and key not in infos:
+            infos[key], infos["_" + key] = columns, counted
         if self.same_step:
             self._begin_episodes(indices, self.steps - 1)
         else:
@@ -1880,13 +1862,10 @@ class _VectorRecording(_Recording):
         mask = (kwargs.get("options") or {}).get("reset_mask")
         try:
             result = self.env.reset(**kwargs)
-            if mask is None or not self.under_way:
-                chosen = list(range(int(self.env.num_envs)))
-                self.stats.after_reset(None)
-                self.under_way, self.resetting = [None] * len(chosen), []
-            else:
-                chosen = [index for index, on in enumerate(mask.tolist()) if on]
-                self.resetting = [index for index in self.resetting if index not in chosen]
+            self.stats.after_reset(None)
+            self.under_way = self.under_way or [None] * int(self.env.num_envs)
+            chosen = [index for index in range(len(self.under_way)) if mask is None or mask[index]]
+            self.resetting = sorted(set(self.resetting).difference(chosen))
             self._enter("episode")
             self._begin_episodes(chosen)
         except BaseException:
@@ -1996,9 +1975,6 @@ class Monitor:
         owner, folder, first = _checked_uid(uid), _checked_directory(directory), 0
         with _writing(folder):
             os.makedirs(folder, exist_ok=True)
-            inner = self.env
-            if issubclass(type(inner), Monitor) and inner.enabled and os.path.samefile(inner.directory, folder):
-                raise Error(f"Wrap the environment inside: it is itself a monitor that records into {folder}.")
             names = [name for name in map(os.path.basename, detect_monitor_files(folder)) if name != _REPORT_NAME]
             if force:
                 self._clear(folder)
@@ -2054,8 +2030,12 @@ class Monitor:
         return self._recording.reset(**kwargs)
 
     def render(self, *args: Any, **kwargs: Any) -> Any:
-        """Draw the environment, as it does by itself."""
-        return self._recording.render(*args, **kwargs)
+        """Draw the environment, as it does by itself. A list of frames begins with those that a video has taken from it."""
+        result, taken = self.env.render(*args, **kwargs), self._recording.clips.taken
+        if isinstance(result, list) and taken:
+            result = taken + result
+            taken.clear()
+        return result
 
     def close(self, **kwargs: Any) -> Any:
         """End the recording, wait until its files are complete, and close the environment; return what that returns.
