@@ -327,20 +327,23 @@ class _Owner:
         self.settled = True
         _owners.discard(self)
 
-    def __del__(self) -> None:
+    def _close_quietly(self) -> None:
         """Close where nobody can catch an exception: this object is dropped, or the interpreter ends."""
+        try:
+            self.close()
+        except Exception as problem:
+            with contextlib.suppress(Exception):  # at the very end, logging has been taken apart already
+                _warn_once(str(problem))
+
+    def __del__(self) -> None:
         if not self.settled:
-            try:
-                self.close()
-            except Exception as problem:
-                with contextlib.suppress(Exception):  # at the very end, logging has been taken apart already
-                    _warn_once(str(problem))
+            self._close_quietly()
             self.abandon()
 
 
 def _close_all() -> None:
     for owner in list(_owners):
-        owner.__del__()
+        owner._close_quietly()
 
 
 def _abandon_all() -> None:
@@ -1848,6 +1851,8 @@ class _VectorRecording(_Recording):
                 column[index] = summary[name]
             if index == 0:
                 self.first_number += 1
+                if key is not None:
+                    info.setdefault(key, summary)
                 self.clips.end_episode(Episode(number, summary["r"], summary["l"], info))
         if key is not None and isinstance(infos, dict) and key not in infos:
             infos[key], infos["_" + key] = columns, counted
