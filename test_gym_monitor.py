@@ -4768,7 +4768,8 @@ def test_an_error_is_one_line_with_the_way_out_and_exit_status_1(run, arguments,
 
 
 @pytest.mark.parametrize("arguments, said", [("--version", re.escape(gym_monitor.__version__)), *[
-    (name + " --help", r"(?s)usage: gym_monitor.py %s .*\n  DIR +\w.*" % name) for name in "demo report clear".split()]])
+    (name + " --help", r"(?s)usage: gym_monitor.py %s .*\n  DIR +\w.*" % name) for name in ("demo", "report", "clear")
+]])
 def test_help_and_version(capsys, arguments, said):
     assert gym_monitor.main(arguments.split()) == 0 and re.match(said + r"\n\Z", capsys.readouterr().out)
 
