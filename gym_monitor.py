@@ -3261,7 +3261,7 @@ if (data.refresh) {
 # ---------------------------------------------------------------------------------------------------------------------
 
 def _paint(picture: bytearray, column: int, top: int, colour: str, halves: Iterable[int]) -> None:
-    """Paint a shape row by row, from the top one downwards: so many pixels to both sides of a column."""
+    """Paint a shape, symmetric about a column: per row, from the top downwards, so many pixels to both sides of it."""
     for row, half in enumerate(halves, top):
         left, right = max(0, column - half), min(256, column + half + 1)
         picture[3 * (256 * row + left):3 * (256 * row + right)] = bytes.fromhex(colour) * (right - left)
@@ -3281,15 +3281,16 @@ class Lander:
         from random import Random
         self.random = Random(seed)
         self._scene = bytearray(3 * 256 * 192)
+        paint = functools.partial(_paint, self._scene)
         for row in range(192):
-            _paint(self._scene, 128, row, "%02x%02x%02x" % (14 + row // 3, 18 + row // 5, 50 + row // 3), [128])
+            paint(128, row, "%02x%02x%02x" % (14 + row // 3, 18 + row // 5, 50 + row // 3), [128])  # dusk
         for star in range(80):
-            _paint(self._scene, self.random.randrange(256), self.random.randrange(130), "e6e6ff", [0])
-        _paint(self._scene, 208, 26, "f3e9d2", [round(abs(13.3 ** 2 - row ** 2) ** 0.5) for row in range(-13, 14)])
+            paint(self.random.randrange(256), self.random.randrange(130), "e6e6ff", [0])
+        paint(208, 26, "f3e9d2", [round(abs(13.3 ** 2 - row ** 2) ** 0.5) for row in range(-13, 14)])  # the moon
         for column, height, colour in (40, 44, "3c3260"), (225, 60, "3c3260"), (5, 62, "2e2848"), (250, 36, "2e2848"):
-            _paint(self._scene, column, 169 - height, colour, range(height))
-        _paint(self._scene, 128, 169, "2e2848", [128] * 23)
-        _paint(self._scene, 128, 169, "f0be46", [22] * 4)
+            paint(column, 169 - height, colour, range(height))  # mountains
+        paint(128, 169, "2e2848", [128] * 23)  # the ground
+        paint(128, 169, "f0be46", [22] * 4)  # the pad
 
     def reset(self) -> Tuple[Tuple[complex, complex], Dict[str, Any]]:
         self._position = complex(self.random.choice((-65, 65)) + self.random.uniform(-15, 15), 110)
@@ -3311,13 +3312,13 @@ class Lander:
         picture = bytearray(self._scene)
         column, row = 128 + round(self._position.real), 168 - round(self._position.imag)
         if self._action == 2:
-            _paint(picture, column, row + 1, "ffc857", (3, 3, 2, 2, 1, 1, 0))
+            _paint(picture, column, row + 1, "ffc857", (3, 3, 2, 2, 1, 1, 0))  # a flame
         elif self._action:
             _paint(picture, column + 8 * (2 - self._action), row - 11, "ffe6a0", (1, 2, 1))
-        _paint(picture, column, row - 20, "e4572e", (0, 0, 1, 2, 3))
+        _paint(picture, column, row - 20, "e4572e", (0, 0, 1, 2, 3))  # the nose
         _paint(picture, column, row - 15, "eef0f5", (4,) * 13)
-        _paint(picture, column, row - 12, "4da3ff", (1, 2, 2, 1))
-        _paint(picture, column, row - 2, "e4572e", (6, 7, 8))
+        _paint(picture, column, row - 12, "4da3ff", (1, 2, 2, 1))  # a window
+        _paint(picture, column, row - 2, "e4572e", (6, 7, 8))  # the fins
         return memoryview(picture).cast("B", [192, 256, 3])
 
 
@@ -3468,7 +3469,6 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
     Without arguments this is the program itself (of a zipapp, for one), and a status of 1 ends it.
     """
-    status = 0
     try:
         options = vars(_parser().parse_args(arguments))
         command = options.pop("command")
@@ -3483,15 +3483,15 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             _say("\n".join(["Would remove:" if options["dry_run"] else "Removing:", *(paths or ["nothing"])]))
             if not options["dry_run"]:
                 clear_monitor_files(options["dir"])
+        return 0
     except SystemExit:  # of --help and --version
-        pass
+        return 0
     except (Error, OSError, KeyboardInterrupt) as problem:
-        status = 1
         if sys.stderr:  # or print would take standard output
             print("gym_monitor.py:", " ".join(str(problem).split()) or "interrupted", file=sys.stderr)
-    if status and arguments is None:
-        sys.exit(status)
-    return status
+    if arguments is None:
+        sys.exit(1)
+    return 1
 
 
 if __name__ == "__main__":
