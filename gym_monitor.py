@@ -3379,7 +3379,7 @@ def _summary_text(curves: List[_Curve], note: str) -> str:
     state, episodes, last = newest.state(), newest.summary["episodes"], newest.summary["return_last_100"]
     silence = max(0.0, time.time() - state["since"])
     text = (state["text"] if silence <= state["patience"] else _SILENT).replace("{}", _duration(silence))
-    lines += [note] * bool(note) + [f"episodes: {episodes}, last 100: {_number(last)}, {text} ({newest.name})"]
+    lines += [note] * bool(note) + [f"episodes: {_number(episodes)}, last 100: {_number(last)}, {text} ({newest.name})"]
     return "\n".join(line[:80] for line in lines)
 
 
@@ -3432,7 +3432,7 @@ def _watch(dirs: Sequence[str], **options: Any) -> None:
             except (Error, OSError) as problem:
                 found = str(problem)
                 if found != seen:
-                    _say(f"Waiting: {problem}")
+                    _say(f"Waiting for a run; Ctrl-C ends it. {problem}")
             seen = found
             time.sleep(_REFRESH_SECONDS)
 

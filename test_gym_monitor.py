@@ -4691,10 +4691,13 @@ def test_the_page_goes_into_the_first_directory_or_wherever_one_says(tmp_path):
     for path in (pipe, link):
         assert command("report", *dirs, "--html", path).status == 0
     assert os.path.islink(link) and stat.S_ISFIFO(os.stat(pipe).st_mode) and not files(dirs[0], ".html")
-    assert command("report", *dirs).out.endswith("The page: %s\n" % os.path.join(dirs[0], "openaigym.report.html"))
+    out = command("report", *dirs).out
+    assert out.endswith("The page: %s/openaigym.report.html\n" % dirs[0]) and "Evaluation" not in out
     assert files(dirs[0]) == ["openaigym.episode_batch.0.1.monitor.csv", "openaigym.report.html"]
-    for page in pages + [reader.communicate()[0].decode("utf-8"), pathlib.Path(target).read_text(encoding="utf-8")]:
+    pages += [reader.communicate()[0].decode("utf-8"), pathlib.Path(target).read_text(encoding="utf-8")]
+    for page in pages:
         assert page.startswith("<!DOCTYPE html>") and page.endswith("</html>\n") and "·" in page
+    assert '"one/openaigym.episode_batch' in pages[2]
 
 
 def test_a_directory_of_runs_stands_for_the_newest_50_below_it(tmp_path):
@@ -4711,6 +4714,7 @@ def test_a_directory_of_runs_stands_for_the_newest_50_below_it(tmp_path):
         os.utime(os.path.join(path, files(path)[0]), (number + 1e9,) * 2)
     out = command("report", tmp_path / "many").out
     assert "many, 50 runs" in out and "run02" in out and "run01" not in out and "newest 50 of the 52 runs" in out
+    assert re.search(r"\nepisodes: 1, last 100: 1, no sign of life for .*: killed\? \(run\d\d\)\n", out)
 
 
 def test_watch_waits_for_a_run_and_prints_a_line_as_episodes_arrive(tmp_path, ctrl_c):
@@ -4720,7 +4724,7 @@ def test_watch_waits_for_a_run_and_prints_a_line_as_episodes_arrive(tmp_path, ct
                                stdout=subprocess.PIPE, cwd=os.path.dirname(MODULE), universal_newlines=True)
     with contextlib.ExitStack() as at_the_end:
         at_the_end.callback(process.kill)
-        assert re.match("Waiting: .*%s" % directory, process.stdout.readline())
+        assert re.match("Waiting for a run; Ctrl-C ends it.*%s" % directory, process.stdout.readline())
         write_run(directory, [1, 2])
         wait_until(page.exists)
         written = page.stat().st_mtime_ns
