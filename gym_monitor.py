@@ -3432,7 +3432,7 @@ def _watch(dirs: Sequence[str], **options: Any) -> None:
             except (Error, OSError) as problem:
                 found = str(problem)
                 if found != seen:
-                    _say(f"Waiting for a run; Ctrl-C ends it. {problem}")
+                    _say(f"Waiting; Ctrl-C ends it. {problem}")
             seen = found
             time.sleep(_REFRESH_SECONDS)
 

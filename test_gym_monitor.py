@@ -4724,16 +4724,19 @@ def test_watch_waits_for_a_run_and_prints_a_line_as_episodes_arrive(tmp_path, ct
                                stdout=subprocess.PIPE, cwd=os.path.dirname(MODULE), universal_newlines=True)
     with contextlib.ExitStack() as at_the_end:
         at_the_end.callback(process.kill)
-        assert re.match("Waiting for a run; Ctrl-C ends it.*%s" % directory, process.stdout.readline())
-        write_run(directory, [1, 2])
+        assert re.match("Waiting; Ctrl-C ends it. .*%s" % directory, process.stdout.readline())
+        time.sleep(0.6)
+        os.rename(write_run(tmp_path / "made", [1, 2]), str(directory))
         wait_until(page.exists)
         written = page.stat().st_mtime_ns
         (directory / "openaigym.other.html").write_text("")     # another page is no news
-        time.sleep(1)
+        time.sleep(0.6)
         assert page.stat().st_mtime_ns == written
-        write_run(directory, [1, 2, 3])
-        lines = iter(process.stdout.readline, "")
-        assert any(re.match(r"\d\d:\d\d:\d\d  episodes: 3, last 100: 2, .* \(run\)$", line) for line in lines)
+        with open(os.path.join(str(directory), files(directory, ".csv")[0]), "a") as journal:
+            journal.write("3.0,10,3.0,t\n")
+        lines = [process.stdout.readline() for line in range(6)]
+        assert lines[4] == "The page: %s\n" % page
+        assert re.match(r"\d\d:\d\d:\d\d  episodes: 3, last 100: 2, .* \(run\)$", lines[5])
         data = page_data(page.read_text(encoding="utf-8"))
         assert data["refresh"] == 0.2 and data["runs"][0]["cells"][0] == "3"
         process.send_signal(ctrl_c)
