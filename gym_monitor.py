@@ -3370,6 +3370,7 @@ def _summary_text(curves: List[_Curve], note: str) -> str:
         several = len(group["runs"]) > 1
         rows += [[f"{group['name']}, {len(group['runs'])} runs", *group["cells"]]] * several
         rows += [["  " * several + curves[index].name, *_cells([curves[index].summary])] for index in group["runs"]]
+    # Steps per second follow from two other columns, and their room is for names.
     names, *columns = [column for column in zip(*rows) if column[0] != "Steps/s" and set(column[1:]) != {"-"}]
     widths = [max(map(len, column)) + 2 for column in columns]
     while sum(widths) > 60:
