@@ -3069,227 +3069,131 @@ if (data.refresh) {
 # Demo: a small environment to record, and a crude learner that makes its curve go somewhere
 # ---------------------------------------------------------------------------------------------------------------------
 
-class Lander:
-    """Set a spacecraft down on its pad, gently: gymnasium's interface, by the standard library alone.
+def _paint(picture: bytearray, column: int, top: int, colour: str, halves: Iterable[int]) -> None:
+    """Paint a shape, symmetric about a column: per row, from the top downwards, so many pixels to both sides of it."""
+    for row, half in enumerate(halves, top):
+        left, right = max(0, column - half), min(256, column + half + 1)
+        picture[3 * (256 * row + left):3 * (256 * row + right)] = bytes.fromhex(colour) * (right - left)
 
-    Actions: 0 coast, 1 push left, 2 main engine, 3 push right. An observation is (x, y, horizontal speed, vertical
-    speed): x and y in pixels from the middle of the pad, speeds in pixels per step.
+
+class Lander:
+    """Set a rocket down on its pad, gently: gymnasium's interface, by the standard library alone.
+
+    Actions: 0 coast, 1 push left, 2 main engine, 3 push right. An observation is (position, speed): complex numbers,
+    real to the right and imaginary upwards, in pixels from the middle of the pad and in pixels per step.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 30}
     render_mode = "rgb_array"
-    width, height, ground = 256, 192, 168
 
     def __init__(self, seed: int) -> None:
         from random import Random
-        self._random = Random(seed)
-        self._background = self._paint_background()
-        self.reset()
+        self.random = Random(seed)
+        self._scene = bytearray(3 * 256 * 192)
+        paint = functools.partial(_paint, self._scene)
+        for row in range(192):
+            paint(128, row, "%02x%02x%02x" % (14 + row // 3, 18 + row // 5, 50 + row // 3), [128])  # dusk
+        for star in range(80):
+            paint(self.random.randrange(256), self.random.randrange(130), "e6e6ff", [0])
+        paint(208, 26, "f3e9d2", [round(abs(13.3 ** 2 - row ** 2) ** 0.5) for row in range(-13, 14)])  # the moon
+        for column, height, colour in (40, 44, "3c3260"), (225, 60, "3c3260"), (5, 62, "2e2848"), (250, 36, "2e2848"):
+            paint(column, 169 - height, colour, range(height))  # mountains
+        paint(128, 169, "2e2848", [128] * 23)  # the ground
+        paint(128, 169, "f0be46", [22] * 4)  # the pad
 
-    def reset(self) -> Tuple[Tuple[float, ...], Dict[str, Any]]:
-        self._state = (self._random.choice((-1, 1)) * self._random.uniform(50, 80), 135.0,
-                       self._random.uniform(-0.5, 0.5), 0.0)
-        self._action = self._steps = 0
-        return self._state, {}
+    def reset(self) -> Tuple[Tuple[complex, complex], Dict[str, Any]]:
+        self._position = complex(self.random.choice((-65, 65)) + self.random.uniform(-15, 15), 110)
+        self._speed, self._action, self._steps = 0j, 0, 0
+        return (self._position, self._speed), {}
 
-    def step(self, action: int) -> Tuple[Tuple[float, ...], float, bool, bool, Dict[str, Any]]:
-        distance = self._distance()
-        x, y, x_speed, y_speed = self._state
-        x_speed += {1: -0.08, 3: 0.08}.get(action, 0.0)
-        y_speed += 0.09 if action == 2 else -0.035
-        self._state = x, y, x_speed, y_speed = x + x_speed, max(0.0, y + y_speed), x_speed, y_speed
-        self._action = action
-        self._steps += 1
-        landed, lost = y == 0.0, abs(x) > self.width / 2 or y > self.ground
-        success = landed and abs(x) < 20 and y_speed > -1.2 and abs(x_speed) < 1.0
-        reward = distance - self._distance() - (0.1 if action else 0.0)
-        if landed or lost:
-            reward += 100.0 if success else -50.0
-        return self._state, reward, landed or lost, self._steps >= 250, {"success": success}
-
-    def _distance(self) -> float:
-        x, y, x_speed, y_speed = self._state
-        return math.hypot(x, y) / 2 + 10 * math.hypot(x_speed, y_speed)
+    def step(self, action: int) -> Tuple[Tuple[complex, complex], float, bool, bool, Dict[str, Any]]:
+        self._speed += (0, -0.06, 0.11j, 0.06)[action] - 0.03j
+        self._position += self._speed
+        self._action, self._steps = action, self._steps + 1
+        landed, distance = self._position.imag <= 0, abs(self._position)
+        terminated, truncated = landed or distance > 145, self._steps == 250
+        success = landed and distance < 20 and abs(self._speed) < 1.2
+        reward = 100 * success - distance - 20 * abs(self._speed) if terminated or truncated else -0.1
+        return (self._position, self._speed), reward, terminated, truncated, {"success": success}
 
     def render(self) -> memoryview:
         """The picture as the standard library can hold it: bytes in three dimensions, (height, width, 3)."""
-        picture = bytearray(self._background)
-        column, row = round(self._state[0]) + self.width // 2, self.ground - round(self._state[1])
-        for depth in range(9 if self._action == 2 else 0):
-            self._paint(picture, row + depth - 1, column, 3 - depth // 3, (255, 200 - 18 * depth, 40))
-        if self._action in (1, 3):
-            self._paint(picture, row - 9, column + (9 if self._action == 1 else -9), 3, (255, 230, 160))
-        for level in range(16):  # from the feet to the nose
-            half = 2 if level < 4 else min(6, 16 - level)
-            self._paint(picture, row - level, column, half, (235, 238, 245) if level != 10 else (80, 160, 255))
-            for side in (-1, 1) if level < 5 else ():
-                self._paint(picture, row - level, column + side * (7 - level // 2), 1, (170, 176, 190))
-        return memoryview(picture).cast("B", [self.height, self.width, 3])
-
-    def _paint(self, picture: bytearray, row: int, column: int, half: int, colour: Tuple[int, int, int]) -> None:
-        """Colour a stretch of a row: `half` pixels to both sides of a column."""
-        left, right = max(0, column - half), min(self.width, column + half + 1)
-        if 0 <= row < self.height and left < right:
-            start = 3 * (row * self.width + left)
-            picture[start:start + 3 * (right - left)] = bytes(colour) * (right - left)
-
-    def _paint_background(self) -> bytes:
-        """Dusk over a valley, with stars and the pad."""
-        picture = bytearray()
-        for row in range(self.height):
-            shade = row / self.ground
-            picture += bytes((int(14 + 60 * shade), int(18 + 40 * shade), int(48 + 60 * shade))) * self.width
-        for _ in range(70):
-            self._paint(picture, self._random.randrange(110), self._random.randrange(self.width), 0, (230, 230, 255))
-        for column in range(self.width):
-            hill = int((column / self.width - 0.5) ** 2 * 120 * (1.1 + math.sin(column / 17)))
-            for row in range(self.ground + 2 - hill, self.height):
-                self._paint(picture, row, column, 0, (46, 40, 58))
-        for row in range(self.ground + 1, self.ground + 5):
-            self._paint(picture, row, self.width // 2, 22, (240, 190, 70))
-        return bytes(picture)
+        picture = bytearray(self._scene)
+        column, row = 128 + round(self._position.real), 168 - round(self._position.imag)
+        if self._action == 2:
+            _paint(picture, column, row + 1, "ffc857", (3, 3, 2, 2, 1, 1, 0))  # a flame
+        elif self._action:
+            _paint(picture, column + 8 * (2 - self._action), row - 11, "ffe6a0", (1, 2, 1))
+        _paint(picture, column, row - 20, "e4572e", (0, 0, 1, 2, 3))  # the nose
+        _paint(picture, column, row - 15, "eef0f5", (4,) * 13)
+        _paint(picture, column, row - 12, "4da3ff", (1, 2, 2, 1))  # a window
+        _paint(picture, column, row - 2, "e4572e", (6, 7, 8))  # the fins
+        return memoryview(picture).cast("B", [192, 256, 3])
 
 
-def _act(policy: Sequence[float], state: Sequence[float]) -> int:
-    """A pilot with four habits: how fast to fall, more so higher up, and how to steer to the pad."""
-    x, y, x_speed, y_speed = state
-    sideways = policy[2] * x + policy[3] * x_speed
-    if y_speed < -(policy[0] + policy[1] * y):
-        return 2
-    return 0 if abs(sideways) < 0.3 else (3 if sideways > 0 else 1)
+def demo(directory: str, episodes: int = 65, seed: int = 1) -> None:
+    """Record a rocket that learns to land: its pilot's two habits change at random, and a change that paid is kept.
 
-
-def demo(directory: str, episodes: int = 60, seed: int = 1) -> None:
-    """Record a lander that learns to land: a policy is changed at random, and a change that paid is kept.
-
-    Args:
-        directory: where the recording goes.
-        episodes: how many to play.
-        seed: another one is another training.
+    The changes become smaller, down to none in the last episode. Of 65 that is number 64, which the schedule films.
+    A recording that is in the directory goes on.
     """
-    from random import Random
-    random = Random(seed + 1)
-    best, best_return = [1.0, 0.0, 0.0, 0.0], -math.inf
-    last = -1   # until it is known: an earlier run may be in the directory
-
-    def scheduled(episode_id: int) -> bool:
-        return capped_cubic_video_schedule(episode_id) or episode_id == last
-
-    with Monitor(Lander(seed), directory, scheduled, resume=True, info_keywords=("success",)) as env:
-        first = env.episode_id
-        last = first + episodes - 1
-        for episode in range(first, last + 1):
-            policy = [value + random.gauss(0, 1) * width for value, width in zip(best, (0.4, 0.01, 0.02, 0.8))]
-            policy = best if episode == last else policy
-            state, _ = env.reset()
-            done, total = False, 0.0
+    env = Lander(seed)
+    best, best_return = [2.0, 0.0], -math.inf  # how fast to fall, and how hard to steer towards the pad
+    with Monitor(env, directory, resume=True, info_keywords=("success",)) as monitor:
+        for left in reversed(range(episodes)):
+            fall, steer = habits = [habit + env.random.gauss(0, left / episodes / 2) for habit in best]
+            (position, speed), info = monitor.reset()
+            done = False
             while not done:
-                state, reward, terminated, truncated, _ = env.step(_act(policy, state))
+                push = -steer * position.real / 50 - speed.real
+                action = 2 if -speed.imag > fall else 3 if push > 0.2 else 1 if push < -0.2 else 0
+                (position, speed), _, terminated, truncated, info = monitor.step(action)
                 done = terminated or truncated
-                total += reward
-            if total > best_return:
-                best, best_return = policy, total
+            if info["episode"]["r"] > best_return:
+                best, best_return = habits, info["episode"]["r"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Command line
 # ---------------------------------------------------------------------------------------------------------------------
 
-_REFRESH_SECONDS = 5            # --watch: how often the directories, and by an open page its file, are looked at
+_REFRESH_SECONDS = 5  # With --watch, runs are read this often, and an open page asks this often for a newer one.
 
 
-def _summary_text(curves: List[_Curve], note: str = "") -> str:
-    """What the terminal shows: of one directory its numbers, of several a table with a line per run and group."""
-    if len(curves) == 1:
-        lines = _run_lines(curves[0])
-    else:
-        rows: List[Tuple[str, List[str]]] = [("", _COLUMNS)]
-        for group in _groups(curves):
-            several = len(group["runs"]) > 1
-            rows += [("%s, %d runs" % (group["name"], len(group["runs"])), group["cells"])] * several
-            rows += [("  " * several + curves[index].name, _cells([curves[index].summary])) for index in group["runs"]]
-        rows = [(_fitted(name, 27), cells) for name, cells in rows]
-        lines = [name + " " * (28 - _columns(name)) + "%8s %12s %12s  %16s" % (*cells[:3], cells[4])
-                 for name, cells in rows]
-    return "\n".join(_fitted(line, 80) for line in lines + [note] * bool(note))
-
-
-def _run_lines(curve: _Curve) -> List[str]:
-    episodes, steps, seconds, rate, last, evaluation, mean, best, _ = _cells([curve.summary])
-    rows = [("state", _state_text(curve))]
-    if curve.returns:
-        means = [_mean([value for value in share if abs(value) < 1e300])
-                 for share in _shares(curve.returns_of(curve.main), 66)]
-        low, high = (extreme((value for value in means if value is not None), default=0.0) for extreme in (min, max))
-        scale = 7.999 / (high - low) if high > low else 0.0
-        line = "".join(" " if value is None else "▁▂▃▄▅▆▇█"[int((value - low) * scale)] for value in means)
-        rows += [("episodes", episodes), ("steps", f"{steps}  ({rate} a second)"), ("time", seconds),
-                 ("return", f"mean {mean}   best {best}   last 100 {last}"), ("", line)]
-    counts = {key: _number(curve.summary[key]) for key in ("evaluations", "not_finite", "videos", "broken_videos")}
-    if counts["evaluations"] != "0":
-        rows.append(("evaluation", f"mean {evaluation} of {counts['evaluations']} episodes"))
-    if counts["not_finite"] != "0":
-        rows.append(("", f"{counts['not_finite']} NaN or infinite, left out"))
-    broken = f", and {counts['broken_videos']} broken or missing" if counts["broken_videos"] != "0" else ""
-    rows.append(("videos", counts["videos"] + broken))
-    rows += [("", f"{video['title']}  {video['trouble'] or video['file']}") for video in curve.videos[:-4:-1]]
-    title = curve.summary["env_id"] or curve.group[0]
-    return [f"{title}  {curve.summary['directory']}"] + ["  %-10s  %s" % row for row in rows]
-
-
-def _state_text(curve: _Curve) -> str:
-    state = curve.state()
-    silence = max(0.0, time.time() - state["since"])
-    return str(state["text"] if silence <= state["patience"] else _SILENT).replace("{}", _duration(silence))
-
-
-def _fitted(line: str, width: int) -> str:
-    line = "".join(char if char.isprintable() else "?" for char in line).rstrip()
-    while _columns(line) > width:
-        line = line.rstrip(".")[:-1] + "..."
-    return line
-
-
-def _printable(text: str) -> str:
-    """The text in characters that the terminal has."""
+def _say(text: str) -> None:
+    """Print a text in characters that the terminal has. Whoever reads it may stop to (`| head`); the work goes on."""
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    if not encoding.lower().startswith("utf"):
+        text = text.replace("±", "+-").replace("·", "-")
+    text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "?", text)  # an escape code in a name must not take effect
     try:
-        return text.encode(encoding).decode(encoding)
-    except UnicodeEncodeError:
-        text = text.translate(str.maketrans("▁▂▃▄▅▆▇█·", "_.-=+*#@-")).replace("±", "+-")
-        return text.encode(encoding, "replace").decode(encoding)
-
-
-def _say(text: str, end: str = "\n") -> None:
-    """Print a text. Whoever reads what we print may stop to (`| head`); the work goes on."""
-    try:
-        print(_printable(text), end=end, flush=True)
-    except BrokenPipeError:
-        # What is left must not be flushed again when the interpreter ends.
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)
+    except BrokenPipeError:  # the interpreter flushes once more as it ends, and must find another file there
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _complain(text: str) -> None:
-    if sys.stderr is not None:  # as in a process without a terminal; print would take standard output in its place
-        print(f"gym_monitor.py: {text}", file=sys.stderr)
+def _summary_text(curves: List[_Curve], note: str) -> str:
+    """A table with a row per group and run, of the columns that are known and fit; and a line on the newest run."""
+    rows = [["Run", *_COLUMNS]]
+    for group in _groups(curves):
+        several = len(group["runs"]) > 1
+        rows += [[f"{group['name']}, {len(group['runs'])} runs", *group["cells"]]] * several
+        rows += [["  " * several + curves[index].name, *_cells([curves[index].summary])] for index in group["runs"]]
+    # Steps per second follow from two other columns, and their room is for names.
+    names, *columns = [column for column in zip(*rows) if column[0] != "Steps/s" and set(column[1:]) != {"-"}]
+    widths = [max(map(len, column)) + 2 for column in columns]
+    while sum(widths) > 60:
+        widths.pop()
+    lines = ["".join(map(str.rjust, cells, widths)) + "  " + name for name, *cells in zip(names, *columns)]
+    newest = max(curves, key=lambda curve: float(curve.state()["since"]))
+    state, episodes, last = newest.state(), newest.summary["episodes"], newest.summary["return_last_100"]
+    silence = max(0.0, time.time() - state["since"])
+    text = (state["text"] if silence <= state["patience"] else _SILENT).replace("{}", _duration(silence))
+    lines += [note] * bool(note) + [f"episodes: {_number(episodes)}, last 100: {_number(last)}, {text} ({newest.name})"]
+    return "\n".join(line[:80] for line in lines)
 
 
-def _write_page(page: str, path: str) -> None:
-    """Write the page in one go; but where a link, a device or a pipe has that name, write to what is there."""
-    content = page.encode("utf-8", "replace")
-    try:
-        if os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
-            with open(path, "wb") as file:
-                file.write(content)
-        else:
-            _write_atomically(path, content)
-    except (Error, OSError) as problem:
-        reason = problem.__cause__ if isinstance(problem, Error) and problem.__cause__ else problem
-        raise Error(f"The report {path} cannot be written: {getattr(reason, 'strerror', None) or reason}. "
-                    "--html FILE puts it elsewhere.") from problem
-
-
-def _csv(curves: List[_Curve]) -> str:
+def _csv_text(curves: List[_Curve]) -> str:
     import io
     keywords = list(dict.fromkeys(keyword for curve in curves for keyword in curve.info))
     text = io.StringIO()
@@ -3297,83 +3201,50 @@ def _csv(curves: List[_Curve]) -> str:
     writer.writerow(["run", "episode", "return", "length", "time", "type", *keywords, "video"])
     for curve in curves:
         videos = {video["place"]: video["path"] for video in curve.videos if video["path"]}
-        count = len(curve.returns)
-        writer.writerows(zip([curve.name] * count, range(count), map(repr, curve.returns), curve.lengths,
-                             map(repr, curve.ends), curve.types,
-                             *(curve.info.get(keyword, [None] * count) for keyword in keywords),
-                             map(videos.get, range(count))))
-    return text.getvalue()
+        info = [curve.info.get(keyword, itertools.repeat(None)) for keyword in keywords]
+        writer.writerows(zip(itertools.repeat(curve.name), itertools.count(), curve.returns, curve.lengths, curve.ends,
+                             curve.types, *info, map(videos.get, itertools.count())))
+    return text.getvalue().rstrip("\n")
 
 
-def _run_report(dirs: Sequence[str], form: str = "text", html: Optional[str] = None, embed: bool = False,
-                refresh: Optional[float] = None, quiet: bool = False) -> List[_Curve]:
-    """Write the page, and print in one of the forms text, json and csv."""
+def _run_report(dirs: Sequence[str], form: Optional[str] = None, html: Optional[str] = None, embed: bool = False,
+                refresh: Optional[float] = None, quiet: bool = False) -> None:
+    """Write the page, and print the summary, or only its last line, or the numbers as JSON or CSV."""
     curves, note = _read_curves(dirs)
-    path = html or (os.path.join(dirs[0], _REPORT_NAME) if form == "text" else "")
-    if path:
-        folder = os.getcwd() if path == "-" else os.path.dirname(os.path.abspath(path))
-        page = _page(curves, _embedded if embed else _link_from(folder), note, refresh)
-        if path == "-":
-            _say(page, "")
-            return curves
-        _write_page(page, path)
+    path = html or os.path.join(dirs[0], _REPORT_NAME)
+    if html or not form:
+        link = _embedded if embed else _link_from(os.path.dirname(os.path.abspath(path)))
+        page = _page(curves, link, note, refresh).encode("utf-8", "replace")
+        if not html:
+            _write_atomically(path, page)
+        else:  # in place: what is a link, a pipe or a device stays one
+            with contextlib.suppress(BrokenPipeError), open(os.dup(1) if path == "-" else path, "wb") as file:
+                file.write(page)
     if form == "json":
         _say(json.dumps([curve.summary for curve in curves], indent=2, allow_nan=False))
     elif form == "csv":
-        _say(_csv(curves), "")
-    elif not quiet:
-        _say("%s\n\nThe page: %s" % (_summary_text(curves, note), path))
-    return curves
+        _say(_csv_text(curves))
+    elif quiet:
+        _say(time.strftime("%H:%M:%S  ") + _summary_text(curves, note).splitlines()[-1])
+    elif html != "-":
+        _say(f"{_summary_text(curves, note)}\n\nThe page: {path}")
 
 
 def _watch(dirs: Sequence[str], **options: Any) -> None:
-    """Write the page again whenever a directory has changed, until Ctrl-C; a run that is yet to begin is waited for."""
-    seen: Optional[List[Tuple[str, int, int]]] = None
-    quiet = False
-    try:
+    """Report again whenever a run has changed, until Ctrl-C; a run that is yet to begin is waited for."""
+    seen: Any = None
+    with contextlib.suppress(KeyboardInterrupt):
         while True:
-            began = time.monotonic()
             try:
-                files = _files(dirs)
-                if seen is None and not files:
-                    _say("Waiting for a run in %s; Ctrl-C ends it." % ", ".join(dirs))
-                if files and files != seen:
-                    curves = _run_report(dirs, refresh=_REFRESH_SECONDS, quiet=quiet, **options)
-                    cells = _cells([curve.summary for curve in curves])
-                    newest = _state_text(max(curves, key=lambda curve: curve.state()["since"]))
-                    _say(_fitted("%s  %s episodes  %s steps  last 100 %s  %s" % (
-                        time.strftime("%H:%M:%S"), cells[0], cells[1], cells[4], newest), 80))
-                    quiet = True
-                seen = files
-            except (Error, OSError) as problem:     # a run that begins anew is for a moment not there
-                _complain(str(problem))
-            # Reading a long run takes a while: then less often, so as to leave the machine to the run.
-            time.sleep(max(_REFRESH_SECONDS / 2, 5 * (time.monotonic() - began)))
-    except KeyboardInterrupt:
-        with contextlib.suppress(Error, OSError):   # the last page does not look for a newer one
-            _run_report(dirs, quiet=True, **options)
-
-
-def _files(dirs: Sequence[str]) -> List[Tuple[str, int, int]]:
-    """What changes when an episode or a video is added: names, sizes and times of the recorders' files, but no page."""
-    files = []
-    for directory in {directory for dir in dirs for directory in _find_directories(dir) if os.path.isdir(directory)}:
-        for entry in os.scandir(directory):
-            ours = entry.name.startswith(FILE_PREFIX + ".") and not entry.name.endswith((".html", ".tmp"))
-            if ours or entry.name.endswith("monitor.csv"):
-                status = entry.stat(follow_symlinks=False)
-                files.append((entry.path, status.st_size, status.st_mtime_ns))
-    return sorted(files)
-
-
-def _clear(dir: str, dry_run: bool = False) -> None:
-    os.listdir(dir)         # an error where there is no such directory
-    paths = detect_monitor_files(dir)
-    for path in paths:
-        _say(path if path.isprintable() else ascii(path)[1:-1])
-    if not dry_run:
-        clear_monitor_files(dir)
-    _say("%d file%s %s." % (len(paths), "" if len(paths) == 1 else "s", "would be removed" if dry_run else "removed"))
+                found: Any = [(curve.summary, curve.state()) for curve in _read_curves(dirs)[0]]
+                if found != seen:
+                    _run_report(dirs, refresh=_REFRESH_SECONDS, quiet=isinstance(seen, list), **options)
+            except (Error, OSError) as problem:
+                found = str(problem)
+                if found != seen:
+                    _say(f"Waiting; Ctrl-C ends it. {problem}")
+            seen = found
+            time.sleep(_REFRESH_SECONDS)
 
 
 def _parser() -> Any:
@@ -3386,19 +3257,17 @@ def _parser() -> Any:
     parser = Parser(prog="gym_monitor.py", description="Record what a reinforcement-learning environment did.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.required = True
     command = commands.add_parser("demo", help="record a small built-in environment and report on it")
     command.add_argument("dir", nargs="?", metavar="DIR", help="where to; by default a new temporary directory")
     command = commands.add_parser("report", help="summarise what directories hold, and write it as a page")
     command.add_argument("dirs", nargs="+", metavar="DIR", help="a directory with a run, or with runs somewhere below")
-    forms = command.add_mutually_exclusive_group()
-    forms.add_argument("--json", dest="form", action="store_const", const="json", default="text",
-                       help="print the numbers for programs, and write no page")
-    forms.add_argument("--csv", dest="form", action="store_const", const="csv",
-                       help="print every episode as one table, and write no page")
-    command.add_argument("--html", metavar="FILE", help=f"where the page goes, instead of DIR/{_REPORT_NAME}; "
-                         "- is standard output")
+    command.add_argument("--html", metavar="FILE", help="where the page goes instead; - is standard output")
     command.add_argument("--embed", action="store_true", help="put the videos into the page")
-    command.add_argument("--watch", action="store_true", help="write the page again as episodes arrive")
+    forms = command.add_mutually_exclusive_group()
+    forms.add_argument("--watch", action="store_true", help="report again as episodes arrive")
+    forms.add_argument("--json", dest="form", action="store_const", const="json", help="print the numbers of each run")
+    forms.add_argument("--csv", dest="form", action="store_const", const="csv", help="print all episodes as one table")
     command = commands.add_parser("clear", help="remove the recorder's files from a directory")
     command.add_argument("dir", metavar="DIR", help="the directory; files of other names stay")
     command.add_argument("--dry-run", action="store_true", help="only say which")
@@ -3406,41 +3275,34 @@ def _parser() -> Any:
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """Run the command line.
+    """Run the command line; `arguments` as in `sys.argv[1:]`. Return the exit status: 0, or 1 after a line on stderr.
 
-    Args:
-        arguments: as in `sys.argv[1:]`. Without them this is the program itself (of a zipapp, for one), and ends it
-            with the exit status where that is not 0.
-
-    Returns:
-        The exit status: 0, or 1 after one line on standard error.
+    Without arguments this is the program itself (of a zipapp, for one), and a status of 1 ends it.
     """
-    status = 1
     try:
-        parser = _parser()
-        options = vars(parser.parse_args(arguments))
+        options = vars(_parser().parse_args(arguments))
         command = options.pop("command")
-        if command is None:
-            parser.error("a command is missing: demo, report or clear")
         if command == "demo":
-            directory = options["dir"] or tempfile.mkdtemp(prefix="gym_monitor_demo_")
+            directory = options["dir"] or tempfile.mkdtemp(prefix="gym_monitor_")
             demo(directory)
             _run_report([directory])
-        elif command == "clear":
-            _clear(**options)
-        else:
+        elif command == "report":
             (_watch if options.pop("watch") else _run_report)(**options)
-        status = 0
-    except KeyboardInterrupt:
-        _complain("interrupted")
-    except SystemExit as end:       # of --help and --version
-        status = int(end.code or 0)
-    except (Error, OSError) as problem:
-        _complain(" ".join(str(problem).split()))
-    if status and arguments is None:
-        sys.exit(status)
-    return status
+        else:
+            paths = detect_monitor_files(options["dir"])
+            _say("\n".join(["Would remove:" if options["dry_run"] else "Removing:", *(paths or ["nothing"])]))
+            if not options["dry_run"]:
+                clear_monitor_files(options["dir"])
+        return 0
+    except SystemExit:  # of --help and --version
+        return 0
+    except (Error, OSError, KeyboardInterrupt) as problem:
+        if sys.stderr:  # or print would take standard output
+            print("gym_monitor.py:", " ".join(str(problem).split()) or "interrupted", file=sys.stderr)
+    if arguments is None:
+        sys.exit(1)
+    return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -4613,213 +4613,180 @@ def test_an_open_page_is_renewed_only_by_news_and_keeps_what_was_chosen(sample, 
 Finished = collections.namedtuple("Finished", "status out err")
 
 
-def command(*arguments, **environment):
-    process = subprocess.Popen([sys.executable, MODULE] + [str(argument) for argument in arguments],
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-                               env=dict(os.environ, **dict({"PYTHONIOENCODING": "utf-8"}, **environment)))
+def command(*arguments, start=(MODULE,), shell='exec "$@"', encoding="utf-8"):
+    process = subprocess.Popen(["/bin/sh", "-c", shell, "sh", sys.executable, *map(str, start), *map(str, arguments)],
+                               env=dict(os.environ, PYTHONIOENCODING=encoding), cwd=os.path.dirname(MODULE),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out, err = process.communicate()
     return Finished(process.returncode, out.decode("utf-8"), err.decode("utf-8"))
 
 
-@pytest.mark.parametrize("ffmpeg", [pytest.param(True, marks=needs_ffmpeg), False], ids=["ffmpeg", "png"])
-def test_the_demo_learns_and_is_filmed(tmp_path, ffmpeg):
-    finished = command("demo", tmp_path / "demo", **{} if ffmpeg else {"PATH": str(tmp_path)})
-    assert (finished.status, finished.err) == (0, "") and "Lander" in finished.out
+@pytest.mark.parametrize("shell, ffmpeg", [
+    pytest.param('exec "$@"', True, marks=needs_ffmpeg), pytest.param('exec "$@" 2>&-', True, marks=needs_ffmpeg),
+    ('PATH=/none; exec "$@"', False)], ids=["ffmpeg", "no standard error", "no ffmpeg"])
+def test_the_demo_learns_and_is_filmed(tmp_path, shell, ffmpeg):
+    status, out, err = command("demo", tmp_path / "demo", shell=shell)
+    assert (status, err) == (0, "") and "episodes: 65, last 100: " in out
+    assert files(tmp_path / "demo", ".html") == ["openaigym.report.html"]
     results = load_results(str(tmp_path / "demo"))
     returns, successes = results["episode_rewards"], results["info"]["success"]
-    assert len(returns) == 60 and sum(returns[-20:]) > sum(returns[:20])
-    assert sum(successes[-20:]) > sum(successes[:20]) and len(results["videos"]) == 5
-    for path, metadata in results["videos"]:
-        with open(metadata) as file:
-            number = json.load(file)["episode_id"]
+    assert sum(returns[-20:]) > 20 + sum(returns[:20]) and sum(successes[:10]) < 5 and all(successes[-5:])
+    filmed = [load(metadata)["episode_id"] for _, metadata in results["videos"]]
+    assert filmed == [0, 1, 8, 27, 64] and len(set(results["episode_lengths"])) > 20
+    for number, (path, _) in zip(filmed, results["videos"]):
         frames = probe(path)["frames"] if ffmpeg else round(30 * sum(delay for _, delay in png_frames(path)[1]))
         assert frames == results["episode_lengths"][number] + 1
 
 
-def test_report_prints_a_summary_of_80_columns(tmp_path):
-    directory = write_run(tmp_path / ("long" * 30), range(500), env_id="An/Environment-" + "\u6f22" * 80)
-    write_video(directory, 3, ".mp4", None, broken=True, error="reason " * 30)
-    finished = command("report", directory)
-    assert (finished.status, finished.err) == (0, "") and "▁▂▃▄▅▆▇█" in re.sub(r"(.)\1+", r"\1", finished.out)
-    for word in ("episodes", "steps", "return", "mean", "best", "last 100", "videos"):
-        assert word in finished.out
-    assert max(map(gym_monitor._columns, finished.out.splitlines()[:-1])) <= 80
+@pytest.mark.parametrize("action", range(4))
+def test_the_rocket_of_the_demo_is_lost_or_crashes_and_is_drawn_on_its_way(action):
+    env, pictures, over = gym_monitor.Lander(seed=1), [], False
+    env.reset()
+    while not over:
+        _, reward, over, _, info = env.step(action)
+        pictures.append(bytes(env.render()))
+    assert reward < -50 and not info["success"] and len(set(pictures)) > len(pictures) / 2
+    assert all(len(picture) == 3 * 256 * 192 for picture in pictures)
 
 
-def test_report_prints_a_table_of_several_runs(tmp_path):
+@pytest.mark.parametrize("encoding, letter, plus", [("utf-8", "\u00e9", "±"), ("ascii", "?", "+-")])
+def test_the_summary_is_a_table_in_80_columns_and_in_characters_that_the_terminal_has(tmp_path, encoding, letter, plus):
     for seed, value in enumerate((100, 110, 126)):
-        write_run(tmp_path / ("ppo_seed%d" % seed), [value] * 3)
-    out = command("report", tmp_path).out
-    assert re.search(r"ppo, 3 runs +9 +90 .* 112\.0 ± 13\.1\n  ppo_seed0 +3 +30 .* 100\n", out)
-    assert max(map(len, out.splitlines()[:-1])) <= 80 and "\x1b" not in out
+        write_run(tmp_path / ("ppo\x1b[2J\u00e9_seed%d" % seed), [value] * 3)
+    write_run(tmp_path / ("long" * 30), range(500), types="te" * 250)
+    write_run(tmp_path / "new", [], start=time.time() - 40)
+    status, out, err = command("report", tmp_path, encoding=encoding)
+    header, *rows, empty, page = out.splitlines()
+    assert (status, err, empty, page) == (0, "", "", "The page: %s" % (tmp_path / "openaigym.report.html"))
+    assert re.match("  Episodes  Steps +Time +Last 100  Evaluation  Run$", header) and max(map(len, rows)) <= 80
+    for row, cells in zip(rows, [
+            ["250", "2,500", "8 min 20 s", "399", "250", "long" * 6], ["0", "0", "0 s", "-", "-", "new"],
+            ["9", "90", "9 s", "112.0 %s 13.1" % plus, "-", "ppo?[2J%s, 3 runs" % letter],
+            *[["3", "30", "3 s", value, "-", "  ppo?[2J%s_seed" % letter] for value in ("100", "110", "126")]]):
+        assert re.match(" +" + "  +".join(map(re.escape, cells[:-1])) + "  " + re.escape(cells[-1][:20]), row)
+    assert re.match(r"episodes: 0, last 100: -, no episode yet, started 4\d s ago \(new\)", rows[-1]) and len(rows) == 7
 
 
-def test_what_a_terminal_cannot_show_is_left_out(tmp_path):
-    directory = write_run(tmp_path / "caf\u00e9", range(8), env_id="\x1b[2J\x07Pole")
-    other = write_run(tmp_path / "caf\u00e9_1", range(8), env_id="\x1b[2J\x07Pole")
-    finished = command("report", directory, PYTHONIOENCODING="ascii")
-    assert finished.status == 0 and "_.-=+*#@" in finished.out and "caf?" in finished.out and "\x1b" not in finished.out
-    assert "+-" in command("report", directory, write_run(tmp_path / "caf\u00e9_2", [5], env_id="\x1b[2J\x07Pole"),
-                           other, PYTHONIOENCODING="ascii").out
-    assert "caf?" in command("clear", directory, PYTHONIOENCODING="ascii").out and files(directory) == []
-
-
-def test_json_is_strict_and_writes_no_page(tmp_path):
-    dirs = [write_run(tmp_path / "one", [math.nan]), write_run(tmp_path / "two", [math.inf, 1])]
-    numbers = json.loads(command("report", "--json", *dirs).out, parse_constant=pytest.fail)
-    assert [(one["directory"], one["return_mean"], one["not_finite"]) for one in numbers] == [
-        (dirs[0], None, 1), (dirs[1], 1.0, 1)]
-    assert not files(dirs[0], ".html")
-    command("report", "--json", dirs[0], "--html", tmp_path / "page.html")
-    assert (tmp_path / "page.html").exists()
-
-
-def test_csv_has_every_episode_with_keywords_and_video(tmp_path):
+def test_numbers_for_programs_come_without_a_page_unless_it_is_asked_for(tmp_path):
     one = write_run(tmp_path / "one", [1.5, math.nan], types="te", success=["True", "False"])
     video = write_video(one, 1, ".png", png())
     two = write_run(tmp_path / "two", [2], score=[0.5])
+    numbers = json.loads(command("report", "--json", one, two).out, parse_constant=pytest.fail)
+    assert [(run["directory"], run["return_mean"]) for run in numbers] == [(one, 1.5), (two, 2)]
     rows = list(csv.reader(io.StringIO(command("report", "--csv", one, two).out)))
-    assert rows == [
+    assert not files(one, ".html") and rows == [
         ["run", "episode", "return", "length", "time", "type", "success", "score", "video"],
         ["one", "0", "1.5", "10", "1700000001.0", "t", "True", "", ""],
         ["one", "1", "nan", "10", "1700000002.0", "e", "False", "", video],
         ["two", "0", "2.0", "10", "1700000001.0", "t", "", "0.5", ""]]
-    assert not files(one, ".html")
+    assert json.loads(command("report", "--json", one, two, "--html", tmp_path / "page.html").out) == numbers
+    assert (tmp_path / "page.html").exists()
 
 
-def test_the_page_goes_into_the_first_directory(tmp_path):
+def test_the_page_goes_into_the_first_directory_or_wherever_one_says(tmp_path):
     dirs = [write_run(tmp_path / "one", [1]), write_run(tmp_path / "two", [1])]
-    out = command("report", *dirs).out
-    assert out.endswith("The page: %s\n" % os.path.join(dirs[0], "openaigym.report.html"))
-    assert files(dirs[0], ".html") == ["openaigym.report.html"] and not files(dirs[1], ".html")
-    assert not [name for name in files(dirs[0]) if "tmp" in name]
-
-
-def test_the_page_goes_to_standard_output_into_a_pipe_or_through_a_link(tmp_path):
-    directory = write_run(tmp_path / "run", [1])
-    assert command("report", directory, "--html", "-").out.startswith("<!DOCTYPE html>")
+    pages = [command("report", *dirs, "--html", "-", encoding="ascii").out]
     pipe, link, target = (str(tmp_path / name) for name in ("pipe", "link", "target"))
     os.mkfifo(pipe)
     os.symlink("target", link)
     reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
     for path in (pipe, link):
-        assert command("report", directory, "--html", path).status == 0
-    assert reader.communicate()[0].startswith(b"<!DOCTYPE html>")
-    assert os.path.islink(link) and os.path.getsize(target) > 10000 and stat.S_ISFIFO(os.stat(pipe).st_mode)
-    assert not files(directory, ".html")
+        assert command("report", *dirs, "--html", path).status == 0
+    assert os.path.islink(link) and stat.S_ISFIFO(os.stat(pipe).st_mode) and not files(dirs[0], ".html")
+    out = command("report", *dirs).out
+    assert out.endswith("The page: %s/openaigym.report.html\n" % dirs[0]) and "Evaluation" not in out
+    assert files(dirs[0]) == ["openaigym.episode_batch.0.1.monitor.csv", "openaigym.report.html"]
+    pages += [reader.communicate()[0].decode("utf-8"), pathlib.Path(target).read_text(encoding="utf-8")]
+    for page in pages:
+        assert page.startswith("<!DOCTYPE html>") and page.endswith("</html>\n") and "·" in page
+    assert '"one/openaigym.episode_batch' in pages[2]
 
 
-def test_a_page_that_cannot_be_written_is_an_error_that_names_it(sample, tmp_path):
-    finished = command("report", sample, "--html", tmp_path / "missing" / "page.html")
-    assert finished.status == 1 and re.search("missing.* cannot be written.*--html", finished.err)
-
-
-def test_a_directory_of_runs_stands_for_all_runs_below_it(tmp_path):
+def test_a_directory_of_runs_stands_for_the_newest_50_below_it(tmp_path):
     for name in ("ppo/1", "ppo/2", "deep/er/a2c"):
         write_run(tmp_path / "runs" / name, [1])
     os.symlink(str(tmp_path / "runs" / "ppo"), str(tmp_path / "runs" / "link"))
     damaged = write_run(tmp_path / "runs" / "damaged", [1])
-    with open(os.path.join(damaged, "openaigym.episode_batch.0.1.monitor.csv"), "w") as file:
-        file.write("no journal\n")
+    (pathlib.Path(damaged) / files(damaged)[0]).write_text("no journal\n")
     out = command("report", tmp_path / "runs").out
-    assert "ppo, 2 runs" in out and "deep/er/a2c" in out and "link" not in out and "Left out: " in out
+    assert "ppo, 2 runs" in out and "deep/er/a2c" in out and "link" not in out and "\nLeft out: " in out
     assert files(tmp_path / "runs", ".html") == ["openaigym.report.html"]
-
-
-def test_of_very_many_runs_the_newest_50_are_shown(tmp_path):
     for number in range(52):
-        path = write_run(tmp_path / ("run%02d" % number), [1])
+        path = write_run(tmp_path / "many" / ("run%02d" % number), [1])
         os.utime(os.path.join(path, files(path)[0]), (number + 1e9,) * 2)
-    made = gym_monitor._read_curves([str(tmp_path)])
-    assert len(made[0]) == 50 and made[0][0].name == "run02" and "newest 50 of the 52 runs" in made[1]
+    out = command("report", tmp_path / "many").out
+    assert "many, 50 runs" in out and "run02" in out and "run01" not in out and "newest 50 of the 52 runs" in out
+    assert re.search(r"\nepisodes: 1, last 100: 1, no sign of life for .*: killed\? \(run\d\d\)\n", out)
 
 
 def test_watch_waits_for_a_run_and_prints_a_line_as_episodes_arrive(tmp_path, ctrl_c):
     directory, page = tmp_path / "run", tmp_path / "run" / "openaigym.report.html"
-    script = "import sys, gym_monitor; gym_monitor._REFRESH_SECONDS = 0.2; " \
-             "sys.exit(gym_monitor.main(['report', '--watch', sys.argv[1]]))"
-    process = subprocess.Popen([sys.executable, "-c", script, str(directory)], stdout=subprocess.PIPE,
-                               cwd=os.path.dirname(MODULE), universal_newlines=True)
-    try:
-        assert process.stdout.readline() == "Waiting for a run in %s; Ctrl-C ends it.\n" % directory
-        write_run(directory, [1, 2])
+    script = "import gym_monitor; gym_monitor._REFRESH_SECONDS = 0.2; gym_monitor.main()"
+    process = subprocess.Popen([sys.executable, "-c", script, "report", "--watch", str(directory)],
+                               stdout=subprocess.PIPE, cwd=os.path.dirname(MODULE), universal_newlines=True)
+    with contextlib.ExitStack() as at_the_end:
+        at_the_end.callback(process.kill)
+        assert re.match("Waiting; Ctrl-C ends it. .*%s" % directory, process.stdout.readline())
+        time.sleep(0.6)
+        os.rename(write_run(tmp_path / "made", [1, 2]), str(directory))
         wait_until(page.exists)
-        assert page_data(page.read_text(encoding="utf-8"))["refresh"] == 0.2
+        written = page.stat().st_mtime_ns
         (directory / "openaigym.other.html").write_text("")     # another page is no news
         time.sleep(0.6)
-        write_run(directory, [1, 2, 3])
-        lines = iter(process.stdout.readline, "")
-        assert any(re.match(r"\d\d:\d\d:\d\d  3 episodes  30 steps  last 100 2 ", line) for line in lines)
+        assert page.stat().st_mtime_ns == written
+        with open(os.path.join(str(directory), files(directory, ".csv")[0]), "a") as journal:
+            journal.write("3.0,10,3.0,t\n")
+        lines = [process.stdout.readline() for line in range(6)]
+        assert lines[4] == "The page: %s\n" % page
+        assert re.match(r"\d\d:\d\d:\d\d  episodes: 3, last 100: 2, .* \(run\)$", lines[5])
+        data = page_data(page.read_text(encoding="utf-8"))
+        assert data["refresh"] == 0.2 and data["runs"][0]["cells"][0] == "3"
         process.send_signal(ctrl_c)
         assert process.wait(60) == 0
-    finally:
-        process.kill()
-        process.wait()
-    data = page_data(page.read_text(encoding="utf-8"))
-    assert data["runs"][0]["cells"][0] == "3" and data["refresh"] is None       # nothing newer will come
 
 
 @pytest.mark.parametrize("dry", [False, True])
 def test_clear_says_what_it_removes_or_would(run, dry):
-    write_video(write_run(run, [1]), 0, ".png", png())
-    (open(os.path.join(run, "mine.csv"), "w")).close()
-    finished = command("clear", run, *["--dry-run"] * dry)
-    assert finished.status == 0 and finished.out.count("openaigym.") == 3
-    assert finished.out.endswith("3 files %s.\n" % ("would be removed" if dry else "removed"))
-    assert len(files(run)) == (4 if dry else 1)
+    paths = [os.path.join(run, name) for name in files(write_run(run, [1]))]
+    (pathlib.Path(run) / "mine.csv").write_text("")
+    assert command("clear", run, *["--dry-run"] * dry) == (
+        0, "\n".join(["Would remove:" if dry else "Removing:", *paths, ""]), "")
+    assert len(files(run)) == (2 if dry else 1)
 
 
-@pytest.mark.parametrize("name", ["report", "clear"])
-def test_a_command_whose_output_nobody_reads_does_its_work(run, name):
-    write_run(run, [1])
-    reading, writing = os.pipe()
-    os.close(reading)
-    process = subprocess.Popen([sys.executable, MODULE, name, run], stdout=writing, stderr=subprocess.PIPE)
-    os.close(writing)
-    assert (process.communicate()[1], process.returncode) == (b"", 0)
-    assert ("openaigym.report.html" in files(run)) if name == "report" else files(run) == []
+@pytest.mark.parametrize("arguments", ["report", "clear", "report --csv", "report --html -"])
+def test_a_command_whose_output_nobody_reads_does_its_work(run, arguments):
+    write_run(run, range(9))
+    assert command(*arguments.split(), run, shell='("$@"; echo $? >&2) | :')[1:] == ("", "0\n")
+    assert len(files(run)) == {"report": 2, "clear": 0}.get(arguments, 1)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs a shell that can close standard error: any Unix has one")
-@pytest.mark.parametrize("name, directory, status", [("demo", "new", 0), ("report", "new/missing", 1)])
-def test_commands_work_without_standard_error(tmp_path, name, directory, status):
-    process = subprocess.Popen(["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, MODULE, name,
-                                str(tmp_path / directory)], stdout=subprocess.PIPE)
-    out = process.communicate()[0]
-    assert process.returncode == status and (b"episodes" in out) == (status == 0) and (out == b"") == (status == 1)
-
-
+@pytest.mark.parametrize("shell, said", [('exec "$@"', 1), ('exec "$@" 2>&-', 0)])
 @pytest.mark.parametrize("arguments, words", [
-    (["report", "no/such/directory"], "no/such/directory"), (["clear", "no/such/directory"], "no/such/directory"),
-    ([], "gym_monitor.py --help"), (["dance"], "gym_monitor.py --help"), (["report"], "gym_monitor.py report --help"),
-    (["clear", "a", "b"], "--help")])
-def test_an_error_is_one_line_with_the_way_out_and_exit_status_1(arguments, words):
-    finished = command(*arguments)
-    assert finished.status == 1 and len(finished.err.splitlines()) == 1 and finished.out == ""
-    assert words in finished.err and "Traceback" not in finished.err
+    ("report no/such", "no/such"), ("report {} --html no/such", "no/such"), ("clear no/such", "no/such"),
+    ("", "gym_monitor.py --help"), ("dance", "gym_monitor.py --help"), ("report", "gym_monitor.py report --help"),
+    ("report {} --watch --json", "not allowed with"), ("clear {} {}", "gym_monitor.py --help")])
+def test_an_error_is_one_line_with_the_way_out_and_exit_status_1(run, arguments, words, shell, said):
+    status, out, err = command(*arguments.replace("{}", write_run(run, [1])).split(), shell=shell)
+    assert (status, out, len(err.splitlines())) == (1, "", said) and (words in err) == bool(said)
 
 
-@pytest.mark.parametrize("name", ["demo", "report", "clear"])
-def test_help_says_what_each_argument_is(name):
-    finished = command(name, "--help")
-    assert finished.status == 0 and re.search(r"\n  DIR +\w", finished.out)
-    assert command("--version").out.strip() == gym_monitor.__version__
+@pytest.mark.parametrize("arguments, said", [("--version", re.escape(gym_monitor.__version__)), *[
+    (name + " --help", r"(?s)usage: gym_monitor.py %s .*\n  DIR +\w.*" % name) for name in ("demo", "report", "clear")
+]])
+def test_help_and_version(capsys, arguments, said):
+    assert gym_monitor.main(arguments.split()) == 0 and re.match(said + r"\n\Z", capsys.readouterr().out)
 
 
 def test_a_zipapp_and_python_m_give_the_exit_status(tmp_path):
     (tmp_path / "app").mkdir()
     shutil.copy(MODULE, str(tmp_path / "app" / "gym_monitor.py"))
     subprocess.check_call([sys.executable, "-m", "zipapp", str(tmp_path / "app"), "-m", "gym_monitor:main"])
-    for start in ([str(tmp_path / "app.pyz")], ["-m", "gym_monitor"]):
-        for directory, status in ((write_run(tmp_path / "run", [1]), 0), ("missing", 1)):
-            process = subprocess.Popen([sys.executable] + start + ["report", directory], cwd=os.path.dirname(MODULE),
-                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-            process.communicate()
-            assert process.returncode == status
+    for start in ([tmp_path / "app.pyz"], ["-m", "gym_monitor"]):
+        assert command("report", write_run(tmp_path / "run", [1]), start=start).status == 0
+        assert command("report", "missing", start=start).status == 1
 
 
 def test_importing_brings_nothing_of_report_and_demo():
-    names = "argparse html base64 decimal urllib.parse".split()
-    out = subprocess.check_output([sys.executable, "-S", "-c", "import sys, gym_monitor; print(*sys.modules)"],
-                                  cwd=os.path.dirname(MODULE))
-    assert not set(names) & set(out.decode().split())
+    modules = command(start=["-S", "-c", "import sys, gym_monitor; print(*sys.modules)"]).out.split()
+    assert "gym_monitor" in modules and not {"argparse", "html", "base64", "urllib.parse"} & set(modules)
