@@ -3235,6 +3235,7 @@ def _watch(dirs: Sequence[str], **options: Any) -> None:
     seen: Any = None
     with contextlib.suppress(KeyboardInterrupt):
         while True:
+            began = time.monotonic()
             try:
                 found: Any = [(curve.summary, curve.state()) for curve in _read_curves(dirs)[0]]
                 if found != seen:
@@ -3244,7 +3245,7 @@ def _watch(dirs: Sequence[str], **options: Any) -> None:
                 if found != seen:
                     _say(f"Waiting; Ctrl-C ends it. {problem}")
             seen = found
-            time.sleep(_REFRESH_SECONDS)
+            time.sleep(max(_REFRESH_SECONDS, 5 * (time.monotonic() - began)))  # reading a long run takes a while
 
 
 def _parser() -> Any:
