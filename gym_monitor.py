@@ -73,12 +73,10 @@ import zlib
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type, Union
 
 __version__ = "0.2.0"
-__all__ = [
-    "Monitor", "VectorMonitor", "StatsRecorder", "VideoRecorder", "Episode", "capped_cubic_video_schedule",
-    "disable_videos", "detect_training_manifests", "detect_monitor_files", "clear_monitor_files", "load_results",
-    "merge_stats_files", "collapse_env_infos", "load_env_info_from_manifests", "Error", "ResetNeeded", "InvalidFrame",
-    "DependencyNotInstalled", "FILE_PREFIX", "MANIFEST_PREFIX", "__version__",
-]
+__all__ = ["Monitor", "VectorMonitor", "StatsRecorder", "VideoRecorder", "Episode", "capped_cubic_video_schedule",
+           "disable_videos", "detect_training_manifests", "detect_monitor_files", "clear_monitor_files", "load_results",
+           "merge_stats_files", "collapse_env_infos", "load_env_info_from_manifests", "Error", "ResetNeeded",
+           "InvalidFrame", "DependencyNotInstalled", "FILE_PREFIX", "MANIFEST_PREFIX", "__version__"]
 
 logger = logging.getLogger(__name__)
 
@@ -182,16 +180,12 @@ def _remove(path: Optional[str]) -> None:
 
 @contextlib.contextmanager
 def _writing(path: str) -> Iterator[None]:
-    """A block in which an OSError becomes an Error that names the file.
-
-    An OSError without a number is not the system's. A signal handler of the user's has raised it, most often the
-    TimeoutError of an alarm, so it passes through as it is.
-    """
+    """A block in which an OSError becomes an Error that names the file."""
     try:
         yield
     except OSError as problem:
         if problem.errno is None:
-            raise
+            raise  # it is not the system's but from a signal handler of the user's, such as an alarm's TimeoutError
         raise Error(f"{path} cannot be written: {problem.strerror}.") from problem
 
 
@@ -207,11 +201,9 @@ class _File:
     """A file that grows: the journal, or a recording that we encode ourselves. `Error` if it cannot be written.
 
     It is a descriptor rather than a file object. A number has neither a lock, which a fork could find held, nor a
-    finalizer, which the garbage collector could run before that of the file's owner.
-
-    Attributes:
-        tail: how many episodes or frames it holds, and its size. They are one value: if an interrupt or a full disk
-            comes before that is replaced, the next call writes to the same place, and nothing is doubled or torn.
+    finalizer, which the garbage collector could run before that of the file's owner. `tail` is the number of episodes
+    or frames in it, and its size. They are one value: if an interrupt or a full disk comes before that is replaced,
+    the next call writes to the same place, and nothing is doubled or torn.
     """
 
     def __init__(self, path: str, start: bytes) -> None:
@@ -302,9 +294,9 @@ _told_multiprocessing = 0  # the process, by its number, in which multiprocessin
 
 
 class _Owner:
-    """Something that has files or processes open.
+    """Something that has files open, which its `close` completes: when it is dropped, or at exit.
 
-    It is closed when it is dropped or the interpreter ends, and abandoned in a forked child.
+    In a forked child it is abandoned: the files are the parent's.
     """
 
     settled = True  # whether nothing is open and nothing will follow
@@ -319,9 +311,6 @@ class _Owner:
             _told_multiprocessing = os.getpid()
             util.Finalize(None, _close_all, exitpriority=0)
 
-    def close(self) -> None:
-        """Complete the files; an `Error` where that cannot be done."""
-
     def abandon(self, why: str = "") -> None:
         """Close what is open and leave the files as they are; nothing more is written."""
         self.settled = True
@@ -330,7 +319,7 @@ class _Owner:
     def _close_quietly(self) -> None:
         """Close where nobody can catch an exception: this object is dropped, or the interpreter ends."""
         try:
-            self.close()
+            self.close()  # type: ignore[attr-defined]
         except Exception as problem:
             with contextlib.suppress(Exception):  # at the very end, logging has been taken apart already
                 _warn_once(str(problem))
@@ -406,10 +395,9 @@ class StatsRecorder(_Owner):
         info_keywords: entries of the last `info` of an episode to write into its row.
 
     Attributes:
-        path, journal_path: the two files.
+        path, journal_path: the JSON and the journal.
         type: 't' for training or 'e' for evaluation; a change counts from the next reset on.
-        rewards: the rewards of the episode under way.
-        other_steps: the number of steps that are in no `rewards`: of earlier episodes, or of a vector environment.
+        rewards, other_steps: the rewards of the episode under way; and the number of all other steps.
         initial_reset_timestamp: when the first reset was, in seconds since the epoch; None before it.
 
     Raises:
@@ -717,17 +705,12 @@ def _checked_directory(directory: Any) -> str:
 #     finished(wait)   whether the file is whole; with `wait`, wait for that; an Error if it never will be
 #     close()          close what is open, and leave the file as it is
 
-# An ffmpeg that takes no frame for so many seconds, or does not finish within twice as many, is stopped. Its video is
-# given up, and no further one of this process is entrusted to it.
+# An ffmpeg that takes no frame for so many seconds, or needs twice as many to finish, is stopped and not used again.
 ENCODER_TIMEOUT = 10.0
 
 
 def _picture(frame: Any) -> memoryview:
-    """A frame as contiguous bytes of shape (height, width, channels), whatever its memory order.
-
-    `InvalidFrame` if it has neither the buffer protocol nor numpy's `__array__`, or is not made of uint8, or is of
-    another shape than (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
-    """
+    """A frame as contiguous bytes of shape (height, width, channels); an `InvalidFrame` if it is no picture."""
     try:
         view = memoryview(frame.__array__() if hasattr(frame, "__array__") else frame)
     except (TypeError, ValueError, BufferError) as problem:
@@ -746,13 +729,11 @@ def _picture(frame: Any) -> memoryview:
 def _is_whole(path: str) -> bool:
     """Whether a recording is complete: an MP4 that can be played, a PNG up to its end; text is whole at any line."""
     # ffmpeg writes the index of an MP4, `moov`, last but in front of the pictures. Without a picture it has 262 bytes.
-    with contextlib.suppress(OSError):
-        if not os.path.islink(path):
-            with open(path, "rb") as file:
-                head, size = file.read(64), file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - 12))
-                return {".mp4": b"moov" in head and size > 262, ".png": b"IEND" in file.read()}.get(
-                    os.path.splitext(path)[1], size > 0)
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        head, size = file.read(64), file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 12))
+        return {".mp4": b"moov" in head and size > 262, ".png": b"IEND" in file.read()}.get(
+            os.path.splitext(path)[1], size > 0)
     return False
 
 
@@ -780,11 +761,9 @@ class _PngEncoder(_FileEncoder):
     content_type = "image/apng"
 
     def __init__(self, path: str, fps: float, picture: memoryview) -> None:
-        from fractions import Fraction  # which imports decimal: more than the rest of this module together
         self._shape = height, width, channels = tuple(picture.shape or ())
-        # How long a frame stays, in seconds: a fraction of two 16-bit numbers.
-        delay = Fraction(1 / fps).limit_denominator(0x7FFF) or Fraction(1, 0xFFFF)
-        self._delay = min(delay.numerator, 0xFFFF), delay.denominator
+        unit = 1000 if fps < 65 else 1  # how long a frame stays is a fraction of two 16-bit numbers, in seconds
+        self._delay = unit, max(1, min(round(unit * fps), 0xFFFF))
         self._before = b""  # the pixels of the newest frame
         header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
         # acTL counts the frames, and says: play for ever. It is written again when they are known.
@@ -843,25 +822,23 @@ class _TextEncoder(_FileEncoder):
     content_type = "application/x-asciicast"
 
     def __init__(self, path: str, fps: float, text: str) -> None:
-        self._fps = fps
-        self._header = {"version": 2, "width": 1, "height": 1, "timestamp": int(time.time()),
-                        "title": "openaigym episode"}
-        super().__init__(path, self._first_line())
+        self._fps, self._width, self._height = fps, 1, 1
+        super().__init__(path, self._header())
 
-    def _first_line(self) -> bytes:
-        """The header. It has room for any size, for it is written again when the largest frame is known."""
-        return json.dumps(self._header).ljust(200).encode("ascii") + b"\n"
+    def _header(self) -> bytes:
+        """The first line. It has room for any size, for it is written again when the largest frame is known."""
+        header = {"version": 2, "width": self._width, "height": self._height, "title": "openaigym episode"}
+        return json.dumps(header).ljust(200).encode("ascii") + b"\n"
 
     def write(self, text: str) -> None:
         lines = re.sub(r"\n\Z", "", text.replace("\r\n", "\n")).split("\n")
-        for name, size in (("width", max(map(_columns, lines))), ("height", len(lines))):
-            self._header[name] = max(self._header[name], size)  # type: ignore[call-overload]
+        self._width, self._height = max(self._width, *map(_columns, lines)), max(self._height, len(lines))
         clear_and_home = "\x1b[2J\x1b[1;1H"
         event = [round(self.tail[0] / self._fps, 6), "o", clear_and_home + "\r\n".join(lines)]
         self.append(json.dumps(event).encode("ascii") + b"\n")
 
     def end(self) -> None:
-        self.write_at(0, self._first_line())
+        self.write_at(0, self._header())
 
 
 # H.264 by what this build of ffmpeg has (Fedora's has no libx264), else MPEG-4, which every build has. `veryfast`
@@ -1043,13 +1020,12 @@ class VideoRecorder(_Owner):
     hangs, it is given up, and no exception leaves this class. Or it is dropped, as if it had never been made.
 
     Args:
-        env: an environment with `render`, in gym's old form (`render(mode="rgb_array")`) or gymnasium's
-            (`render_mode` given to `make`).
+        env: an environment with `render`, in gym's form (`render(mode="rgb_array")`) or gymnasium's (`render_mode`).
         path: the file; its ending chooses the format: `.mp4` (needs ffmpeg), `.png` or, for text, `.cast`.
         metadata: entries for the metadata file.
         enabled: False makes a recorder that does nothing.
-        base_path: instead of `path`, the path without an ending; the best format that can be had is chosen.
-            With neither, the file goes into a temporary directory.
+        base_path: instead of `path`, the path without an ending, for the best format there is. With neither, the file
+            goes into a temporary directory.
         fps: frames per second, more than 0; else the environment's `metadata` says, else 30.
 
     Attributes:
@@ -1323,10 +1299,9 @@ def _read_manifest(path: str) -> Tuple[str, Dict[str, Any]]:
 
 def _read_metadata(path: str) -> Dict[str, Any]:
     """The metadata of a recording; empty where they can't be read, because a picture is not worth an error."""
-    try:
+    with contextlib.suppress(Error):
         return _read_json(path)
-    except Error:
-        return {}
+    return {}
 
 
 def _read_run(dir: str, infix: str, names: List[str], metadata: List[str]) -> _Run:
@@ -1396,9 +1371,7 @@ def _merge(runs: Sequence[_Run]) -> Tuple[Dict[str, Any], List[int]]:
 
 
 def load_results(dir: _PathLike) -> Dict[str, Any]:
-    """Read what was recorded in a directory: by this module, by gym 0.9 to 0.21, or by Stable-Baselines3.
-
-    Runs need not be finished: the journal counts.
+    """Read a directory of this module, of gym 0.9 to 0.21 or of Stable-Baselines3. Runs need not be finished.
 
     Returns:
         A dictionary. Lists with an entry per episode, sorted by the time of its end: `timestamps` (seconds since the
@@ -1409,8 +1382,7 @@ def load_results(dir: _PathLike) -> Dict[str, Any]:
         (of each run that has episodes) and `initial_reset_timestamp` (the earliest of them, or 0).
 
     Raises:
-        Error: the directory is missing or holds no run, the runs are of different environments, or a file in it is
-            not what it should be.
+        Error: there is no run, runs are of different environments, or a file is not what it should be.
     """
     runs = _read_runs(os.path.expanduser(os.fspath(dir)))
     results, _ = _merge(runs)
@@ -1547,22 +1519,18 @@ class _Clips:
             self.filmed = None if self.filmed is clip else self.filmed
         self.of_episode = []
 
-    def list_finished(self, wait: bool) -> None:
+    def list_finished(self, wait: bool) -> List[Tuple[str, str]]:
         """List the videos whose files are final, in the order in which they began; with `wait`, all that have ended."""
         while self.unfinished and self.unfinished[0].ended is not None and self.unfinished[0].finish(wait):
             clip = self.unfinished.pop(0)
             if clip.functional and not clip.empty:
-                self.videos.append((str(clip.path), str(clip.metadata_path)))
+                self.videos.append((clip.path, clip.metadata_path))
+        return self.videos
 
     def close(self) -> None:
         """End the video that is being filmed, and wait until all files are final."""
         self._end_filmed()
         self.list_finished(wait=True)
-
-    def abandon(self) -> None:
-        for clip in self.unfinished:
-            clip.abandon()
-        self.unfinished, self.of_episode = [], []
 
 
 class _Recording(_Owner):
@@ -1581,15 +1549,21 @@ class _Recording(_Owner):
         next_writing: when statistics and manifest may be written at a reset again, by the steady clock.
     """
 
-    def __init__(self, env: Any, stats: StatsRecorder, clips: _Clips, infix: str, write_upon_reset: bool,
-                 unsaid: str) -> None:
-        self.env, self.stats, self.clips, self.options = env, stats, clips, clips.options
-        self.infix, self.write_upon_reset, self.unsaid = infix, write_upon_reset, unsaid
-        self.rewards = stats.rewards
+    def __init__(self, env: Any, options: _Options, folder: Optional[str] = None, infix: str = "",
+                 first_episode_id: int = 0, schedule: Callable[[int], bool] = disable_videos,
+                 write_upon_reset: bool = False, unsaid: str = "") -> None:
+        self.env, self.options, self.infix = env, options, infix
+        self.write_upon_reset, self.unsaid = write_upon_reset, unsaid
+        self.stats = StatsRecorder(folder, f"{FILE_PREFIX}.episode_batch.{infix}",
+                                   bool(_env_metadata(env).get("semantics.autoreset")), _env_id(env),
+                                   gym_version=_library_version(env)[0], first_episode_id=first_episode_id,
+                                   info_keywords=options.info_keywords)
+        self.clips = _Clips(env, self.stats, infix, schedule, options)
+        self.rewards = self.stats.rewards
         self.summary: Dict[str, Any] = {}
         self.four, self.next_writing = False, 0.0
         self._enter("pause")
-        if stats.directory is not None:
+        if folder is not None:
             self._begin_to_own()
 
     def _enter(self, phase: str) -> None:
@@ -1725,8 +1699,8 @@ class _Recording(_Owner):
         """Close what is open without writing: in a forked child, or where the directory is about to be cleared."""
         self._enter("closed")
         self.unsaid = why
-        self.clips.abandon()
-        self.stats.abandon()
+        for owner in (self.stats, *self.clips.unfinished):
+            owner.abandon()
         super().abandon()
 
 
@@ -1739,8 +1713,7 @@ def _zeros(ended: Any) -> Any:
 def _info_of_one(infos: Any, index: int) -> Dict[str, Any]:
     """The entries of one sub-environment in gymnasium's dictionary of arrays.
 
-    Where the step that ended an episode has begun the next one, its last infos are under "final_info": again a
-    dictionary of arrays or, before gymnasium 1.0, an array of dictionaries.
+    An episode that has ended may have its last ones under "final_info", in arrays again or in an array of dictionaries.
     """
     info: Dict[str, Any] = {}
     for name, values in infos.items() if isinstance(infos, dict) else ():
@@ -1767,8 +1740,8 @@ class _VectorRecording(_Recording):
         same_step: whether the step that ends an episode begins the next one; None until that is known.
     """
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self.returns: Any = None
         self.under_way: List[Optional[Tuple[int, float, str]]] = []
         self.resetting: List[int] = []
@@ -1895,8 +1868,7 @@ class Monitor:
     Args:
         env: any object with `reset` and `step`, where `step` answers `(observation, reward, done, info)`,
             `(observation, reward, terminated, truncated, info)` or dm_env's `TimeStep`.
-        directory: where the files go; made if it is missing. Without one the statistics are kept in memory, until
-            `start` begins to record.
+        directory: where the files go; made if missing. Without one, statistics stay in memory until `start` is called.
         video_callable: which episodes get a video, `int -> bool`. None is the cubes up to 1000 and then every
             thousandth (none with a `step_trigger`); False is none.
         force: first remove the recorder's files of an earlier run from the directory.
@@ -1906,11 +1878,9 @@ class Monitor:
         mode: 'training' (the default) or 'evaluation': the type of the episodes.
         allow_early_resets: whether `reset` may be called in mid-episode. The unfinished episode is dropped.
         step_trigger: at which steps to begin a video, `int -> bool`, of the steps since the start, counted from 0.
-        video_length: frames after which a video ends, past the end of the episode if need be; None or 0: it ends
-            with its episode.
+        video_length: frames after which a video ends, even past its episode; None or 0: it ends with its episode.
         fps: frames per second of the videos, more than 0; None: what the environment's `metadata` says, else 30.
-        stats_key: the entry of the last `info` of an episode that gets its return "r", its length "l" and its
-            duration "t" in seconds; None for none.
+        stats_key: the entry of an episode's last `info` for its return "r", length "l" and seconds "t"; None: no entry.
         info_keywords: entries of the last `info` of an episode to write into the journal and into `info["episode"]`.
         keep_video: whether the video of an `Episode` that is over stays, `Episode -> bool`; None keeps all.
 
@@ -1950,16 +1920,9 @@ class Monitor:
         if directory is not None:
             self.start(directory, video_callable, force, resume, write_upon_reset, uid, mode)
 
-    def _record(self, folder: Optional[str] = None, infix: str = "", first_episode_id: int = 0,
-                schedule: Callable[[int], bool] = disable_videos, write_upon_reset: bool = False,
-                unsaid: str = "") -> None:
-        """Have steps and resets recorded: in files of that INFIX or, without a folder, in memory."""
-        stats = StatsRecorder(
-            folder, f"{FILE_PREFIX}.episode_batch.{infix}", bool(_env_metadata(self.env).get("semantics.autoreset")),
-            _env_id(self.env), gym_version=_library_version(self.env)[0], first_episode_id=first_episode_id,
-            info_keywords=self._options.info_keywords)
-        clips = _Clips(self.env, stats, infix, schedule, self._options)
-        self._recording = self._recording_type(self.env, stats, clips, infix, write_upon_reset, unsaid)
+    def _record(self, *arguments: Any, **options: Any) -> None:
+        """Have steps and resets recorded from now on: in files or, without arguments, in memory."""
+        self._recording = self._recording_type(self.env, self._options, *arguments, **options)
         for name in ("step", "reset"):
             if getattr(type(self), name) is getattr(Monitor, name):  # ... and no subclass has its own
                 # The methods below would do. Without the way through them a step takes a third less: bench.py, step.
@@ -1971,10 +1934,9 @@ class Monitor:
         """Begin to record, into a directory; after `close` it may be called again. For the arguments see `Monitor`."""
         if self.enabled:
             raise Error(f"Call close() before this monitor is started again: it is recording into {self.directory}.")
-        schedule: Any = video_callable
-        if video_callable is None or video_callable is False:
-            default = video_callable is None and self._options.step_trigger is None
-            schedule = capped_cubic_video_schedule if default else disable_videos
+        schedule: Any = disable_videos if video_callable is False else video_callable
+        if schedule is None:
+            schedule = disable_videos if self._options.step_trigger else capped_cubic_video_schedule
         _check("video_callable", schedule, callable(schedule), "a function, None or False")
         self.set_monitor_mode(mode)
         owner, folder, first = _checked_uid(uid), _checked_directory(directory), 0
@@ -2023,10 +1985,7 @@ class Monitor:
                         raise
 
     def step(self, action: Any) -> Any:
-        """Take a step, and return what the environment's `step` returns. The last `info` has one entry more.
-
-        `ResetNeeded` if no episode is under way; an `Error` if the result has no known form or the reward is no number.
-        """
+        """Take a step, and return what the environment's `step` returns; `ResetNeeded` if no episode is under way."""
         return self._recording.step(action)
 
     def reset(self, **kwargs: Any) -> Any:
@@ -2045,8 +2004,7 @@ class Monitor:
     def close(self, **kwargs: Any) -> Any:
         """End the recording, wait until its files are complete, and close the environment; return what that returns.
 
-        A video under way ends here and stays; an episode under way is not counted. As long as statistics are missing
-        from the directory (a full disk, or it was removed), each call is an `Error`.
+        A video under way ends and stays. As long as statistics are missing from the directory, each call is an `Error`.
         """
         result = None
         try:
@@ -2068,11 +2026,7 @@ class Monitor:
     allow_early_resets = property(lambda self: self._options.allow_early_resets)
     unwrapped = property(lambda self: getattr(self.env, "unwrapped", self.env))
     episode_id = property(lambda self: self._recording.stats.episode_id)
-
-    @property
-    def videos(self) -> List[Tuple[str, str]]:
-        self._recording.clips.list_finished(wait=True)
-        return self._recording.clips.videos[:]
+    videos = property(lambda self: self._recording.clips.list_finished(wait=True)[:])
 
     def set_monitor_mode(self, mode: Optional[str]) -> None:
         """Set the type of the episodes from the next reset on: 'training' or 'evaluation'."""
@@ -2106,10 +2060,8 @@ class Monitor:
 
     def has_wrapper_attr(self, name: str) -> bool:
         """gymnasium: whether the monitor or an environment inside has an attribute."""
-        with contextlib.suppress(AttributeError):
-            self.get_wrapper_attr(name)
-            return True
-        return False
+        ours = name in self.__dict__ or hasattr(type(self), name)
+        return ours or bool(getattr(self.env, "has_wrapper_attr", functools.partial(hasattr, self.env))(name))
 
     def get_wrapper_attr(self, name: str) -> Any:
         """gymnasium: an attribute of the monitor or of an environment inside, a private one too."""
@@ -2158,12 +2110,9 @@ class VectorMonitor(Monitor):
     """Record a gymnasium `VectorEnv` as one object: every sub-environment's episodes, in one journal.
 
     The arguments are `Monitor`'s. Resetting all sub-environments, or those that `options["reset_mask"]` picks, drops
-    their episodes under way; `allow_early_resets=False` is an `Error`. Rewards and ends are taken from whatever arrays
-    the environment gives (numpy's, or torch tensors on the CPU), in every autoreset mode. `info["episode"]` has an
-    array for each of "r", "l" and "t", and `info["_episode"]` tells which of their entries are of episodes that this
-    step ended.
-
-    Videos show the first sub-environment (the first frame, where `render` returns a tuple), and count its episodes.
+    their episodes under way; `allow_early_resets=False` is an `Error`. Arrays may be numpy's, or torch's on the CPU.
+    `info["episode"]` has an array for each of "r", "l" and "t", and `info["_episode"]` tells which of their entries
+    are of episodes that this step ended. Videos show the first sub-environment, and count its episodes.
     """
 
     _recording_type = _VectorRecording
