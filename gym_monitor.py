@@ -615,7 +615,7 @@ def _renderer(env: Any) -> Optional[Tuple[Callable[[], Any], Optional[bool]]]:
     for mode in ("rgb_array", "ansi") if chosen is None and (takes_mode or not hasattr(env, "render_mode")) else ():
         if modes is None or mode in modes:
             return (functools.partial(render, mode=mode), mode == "ansi") if takes_mode else (render, None)
-    _warn_once("No video of %s, which renders neither 'rgb_array' nor 'ansi': make it with render_mode='rgb_array' if it "
+    _warn_once("No video of %s: it renders neither 'rgb_array' nor 'ansi'. Make it with render_mode='rgb_array' if it "
                "can, or pass video_callable=False.", env)
     return None
 
@@ -643,8 +643,8 @@ _Schedule = Union[Callable[[int], object], bool, None]  # what `video_callable` 
 
 
 # The arguments of `Monitor` that stay from one `start` to the next.
-_Options = collections.namedtuple("_Options", "allow_early_resets step_trigger video_length fps stats_key info_keywords "
-                                  "keep_video")
+_Options = collections.namedtuple(
+    "_Options", "allow_early_resets step_trigger video_length fps stats_key info_keywords keep_video")
 
 
 def _checked_options(options: _Options) -> _Options:
@@ -794,13 +794,13 @@ class _PngEncoder(_FileEncoder):
         (height, width, channels), before = self._shape, self._before
         if not before:
             return 0, 0, width, height
-        size = width * channels
+        size, number = width * channels, functools.partial(int.from_bytes, byteorder="little")
         rows = [row for row in range(0, len(after), size) if before[row:row + size] != after[row:row + size]]
         if not rows:
             return 0, 0, 1, 1  # PNG knows no empty rectangle
         changes = 0  # a bit is set where any row has changed, so the lowest and the highest are the sides
         for row in rows:
-            changes |= int.from_bytes(before[row:row + size], "little") ^ int.from_bytes(after[row:row + size], "little")
+            changes |= number(before[row:row + size]) ^ number(after[row:row + size])
         left, right = ((bits.bit_length() - 1) // 8 // channels for bits in (changes & -changes, changes))
         return left, rows[0] // size, right - left + 1, (rows[-1] - rows[0]) // size + 1
 
@@ -845,8 +845,8 @@ class _TextEncoder(_FileEncoder):
 # encodes 1.2 to 1.5 times the frames per second of libx264's default, to files of the same size: .ci/bench.py, video.
 _CODECS = (("libx264", "-preset", "veryfast"), ("libopenh264",), ("mpeg4", "-q:v", "3"))
 
-# What is known of each program: its version, the codec to use, and whether it has made a video in this process (proven);
-# None if it does not work.
+# What is known of each program: its version, the codec to use, and whether it has made a video yet (proven); None if it
+# does not work.
 _ffmpegs: Dict[str, Any] = {}
 
 
@@ -1909,13 +1909,13 @@ class Monitor:
                  info_keywords: Sequence[str] = (), keep_video: Optional[Callable[[Episode], bool]] = None) -> None:
         vector = issubclass(self._recording_type, _VectorRecording)
         self.env = _checked_env(env, vector)
-        _check("allow_early_resets", allow_early_resets, allow_early_resets or not vector, "True for a vector environment")
+        _check("allow_early_resets", allow_early_resets, allow_early_resets or not vector, "True for vectors")
         self._options = _checked_options(_Options(
             bool(allow_early_resets), step_trigger, video_length, fps, stats_key, info_keywords, keep_video))
         self._env_closed = False
         wishes = (video_callable, force, resume, write_upon_reset, uid, step_trigger, video_length, fps, keep_video)
-        self._record(unsaid="Pass a directory to Monitor, or call start(directory): an argument for a recording was given, "
-                     "but nothing is recorded." if any(wishes) else "")
+        self._record(unsaid="Pass a directory to Monitor, or call start(directory): an argument of a recording was "
+                     "given, but nothing is recorded." if any(wishes) else "")
         self.set_monitor_mode(mode)
         if directory is not None:
             self.start(directory, video_callable, force, resume, write_upon_reset, uid, mode)
@@ -1994,7 +1994,7 @@ class Monitor:
         return self._recording.reset(**kwargs)
 
     def render(self, *args: Any, **kwargs: Any) -> Any:
-        """Draw the environment, as it does by itself. A list of frames begins with those that a video has taken from it."""
+        """Draw the environment as it does by itself. A list of frames begins with those that a video took from it."""
         result, taken = self.env.render(*args, **kwargs), self._recording.clips.taken
         if isinstance(result, list) and taken:
             result = taken + result
