@@ -290,8 +290,6 @@ def _read_json(path: str) -> Dict[str, Any]:
 # object out before it calls `__del__`.
 _owners: "weakref.WeakSet[_Owner]" = weakref.WeakSet()
 
-_told_multiprocessing = 0  # the process, by its number, in which multiprocessing knows of us
-
 
 class _Owner:
     """Something that has files open, which its `close` completes: when it is dropped, or at exit.
@@ -300,15 +298,15 @@ class _Owner:
     """
 
     settled = True  # whether nothing is open and nothing will follow
+    _told_multiprocessing = 0  # the process, by its number, in which multiprocessing knows of us
 
     def _begin_to_own(self) -> None:
-        global _told_multiprocessing
         self.settled = False
         _owners.add(self)
         # Up to CPython 3.12, a process that multiprocessing has forked does not run what is registered with atexit.
         util = sys.modules.get("multiprocessing.util")
-        if util is not None and _told_multiprocessing != os.getpid():
-            _told_multiprocessing = os.getpid()
+        if util is not None and self._told_multiprocessing != os.getpid():
+            _Owner._told_multiprocessing = os.getpid()
             util.Finalize(None, _close_all, exitpriority=0)
 
     def abandon(self, why: str = "") -> None:
@@ -762,7 +760,7 @@ class _PngEncoder(_FileEncoder):
 
     def __init__(self, path: str, fps: float, picture: memoryview) -> None:
         self._shape = height, width, channels = tuple(picture.shape or ())
-        unit = 1000 if fps < 65 else 1  # how long a frame stays is a fraction of two 16-bit numbers, in seconds
+        unit = max(1, int(0xFFFF / max(fps, 1)))  # a frame stays for a fraction of two 16-bit numbers, in seconds
         self._delay = unit, max(1, min(round(unit * fps), 0xFFFF))
         self._before = b""  # the pixels of the newest frame
         header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
@@ -1421,21 +1419,7 @@ def merge_stats_files(paths: Iterable[str]) -> Tuple[Any, ...]:
 # Recording
 # ---------------------------------------------------------------------------------------------------------------------
 
-# So many videos of a process are filmed or finished at a time: an ffmpeg takes 75 MB.
-_MOST_ENCODERS = 8
-
-
-def _make_room() -> bool:
-    """Whether another video may begin. Waits for the one that ended first, where some are still being finished."""
-    busy = [owner for owner in list(_owners) if isinstance(owner, VideoRecorder) and not owner.settled]
-    ended = [video for video in busy if video.ended is not None]
-    if len(busy) < _MOST_ENCODERS:
-        return True
-    if ended:
-        min(ended, key=lambda video: video.ended or 0.0).finish(wait=True)
-    else:
-        _warn_once(f"{_MOST_ENCODERS} videos are being filmed in this process, the most at a time: one is left out")
-    return bool(ended)
+_MOST_ENCODERS = 8  # So many videos of a process are filmed or finished at a time: an ffmpeg takes 75 MB.
 
 
 class _Clips:
@@ -1485,7 +1469,7 @@ class _Clips:
     def _begin(self, name: str, metadata: Dict[str, Any]) -> None:
         self._end_filmed()
         self.list_finished(wait=False)
-        if self.stats.names_are() == "another's" or not _make_room():
+        if self.stats.names_are() == "another's" or not self._has_room():
             return
         try:
             clip = VideoRecorder(self.env, base_path=f"{self.base}.{name}", metadata=metadata, fps=self.options.fps)
@@ -1497,6 +1481,18 @@ class _Clips:
             clip.taken = self.taken
             self.unfinished.append(clip)
             self.of_episode.append(clip)
+
+    def _has_room(self) -> bool:
+        """Whether another video may begin. Waits for one that has ended, where all encoders are busy."""
+        busy = [owner for owner in list(_owners) if isinstance(owner, VideoRecorder) and not owner.settled]
+        ended = [video for video in busy if video.ended is not None]
+        if len(busy) < _MOST_ENCODERS:
+            return True
+        if ended:
+            min(ended, key=lambda video: video.ended or 0.0).finish(wait=True)
+        else:
+            _warn_once(f"{_MOST_ENCODERS} videos are being filmed in this process, the most at a time: one is left out")
+        return bool(ended)
 
     def end_episode(self, episode: Episode) -> None:
         """The episode is over: end its video, unless it has a length of its own, and ask whether it stays."""
@@ -1958,9 +1954,8 @@ class Monitor:
     def _clear(self, folder: str) -> None:
         """Remove the files of an earlier run, of this process too, as where the cell of a notebook is run again."""
         for other in list(_owners):
-            with contextlib.suppress(FileNotFoundError):
-                if isinstance(other, _Recording) and os.path.samefile(other.stats.directory or "", folder):
-                    other.abandon(f"Another monitor has cleared {folder}: this one does not record any more.")
+            if isinstance(other, _Recording) and os.path.realpath(str(other.stats.directory)) == os.path.realpath(folder):
+                other.abandon(f"Another monitor has cleared {folder}: this one does not record any more.")
         clear_monitor_files(folder)
 
     def _earlier_episodes(self, folder: str, uid: Optional[str]) -> int:
