@@ -17,9 +17,9 @@ One file, standard library only, any Python from 3.6 up. Wrap an environment, tr
                 done = terminated or truncated
     print(load_results("runs/first")["episode_rewards"])
 
-The directory then holds a journal with a row for every episode, videos of those that a schedule picked, and a
-manifest. Any object with `reset` and `step` is an environment. ffmpeg makes the videos where there is one; where
-there is none, the standard library does. `python3 gym_monitor.py demo` shows it all with nothing installed.
+The directory then holds a journal with a row per episode, videos of those that a schedule picked, and a manifest. Any
+object with `reset` and `step` is an environment. ffmpeg makes the videos; where there is none, the standard library
+does. `python3 gym_monitor.py demo` shows it all with nothing installed.
 
 Who calls whom:
 
@@ -171,11 +171,10 @@ def _is_file(path: str) -> bool:
     return os.path.isfile(path) and not os.path.islink(path)
 
 
-def _remove(path: Optional[str]) -> None:
+def _remove(path: str) -> None:
     """Remove a file that may not be there. One that cannot be removed is left."""
-    if path:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 @contextlib.contextmanager
@@ -292,10 +291,7 @@ _owners: "weakref.WeakSet[_Owner]" = weakref.WeakSet()
 
 
 class _Owner:
-    """Something that has files open, which its `close` completes: when it is dropped, or at exit.
-
-    In a forked child it is abandoned: the files are the parent's.
-    """
+    """Has files open, which `close` completes when it is dropped or at exit. A forked child abandons it instead."""
 
     settled = True  # whether nothing is open and nothing will follow
     _told_multiprocessing = 0  # the process, by its number, in which multiprocessing knows of us
@@ -436,8 +432,8 @@ class StatsRecorder(_Owner):
             self.journal_path = os.path.join(self.directory, file_prefix + ".monitor.csv")
             header = json.dumps({"t_start": self.t_start, "env_id": env_id, "gym_version": gym_version,
                                  "first_episode_id": first_episode_id})
-            columns = ",".join(_JOURNAL_COLUMNS + self.info_keywords)
-            self._journal = _File(self.journal_path, f"#{header}\n{columns}\n".encode())
+            start = "#{}\n{}\n".format(header, ",".join(_JOURNAL_COLUMNS + self.info_keywords))
+            self._journal = _File(self.journal_path, start.encode())
             self._begin_to_own()
 
     def before_step(self, action: Any) -> None:
@@ -831,8 +827,7 @@ class _TextEncoder(_FileEncoder):
     def write(self, text: str) -> None:
         lines = re.sub(r"\n\Z", "", text.replace("\r\n", "\n")).split("\n")
         self._width, self._height = max(self._width, *map(_columns, lines)), max(self._height, len(lines))
-        clear_and_home = "\x1b[2J\x1b[1;1H"
-        event = [round(self.tail[0] / self._fps, 6), "o", clear_and_home + "\r\n".join(lines)]
+        event = [round(self.tail[0] / self._fps, 6), "o", "\x1b[2J\x1b[1;1H" + "\r\n".join(lines)]  # clear, then draw
         self.append(json.dumps(event).encode("ascii") + b"\n")
 
     def end(self) -> None:
@@ -843,8 +838,7 @@ class _TextEncoder(_FileEncoder):
 # encodes 1.2 to 1.5 times the frames per second of libx264's default, to files of the same size: .ci/bench.py, video.
 _CODECS = (("libx264", "-preset", "veryfast"), ("libopenh264",), ("mpeg4", "-q:v", "3"))
 
-# What is known of each program: its version, the codec to use, and whether it has made a video yet (proven); None if it
-# does not work.
+# What is known of each program: version, codec, and whether it has made a video yet (proven); None: it does not work.
 _ffmpegs: Dict[str, Any] = {}
 
 
@@ -941,10 +935,10 @@ class _FFmpegEncoder:
         with contextlib.suppress(ImportError, OSError, ValueError):  # a wider pipe: only Linux has it, and may refuse
             import fcntl
             fcntl.fcntl(self._process.stdin, getattr(fcntl, "F_SETPIPE_SZ", 1031), 1 << 20)
-        self._poll: Any = None  # with it a wait for ffmpeg to read has an end; Windows has none
-        if hasattr(select, "poll"):
+        # With it, a wait for ffmpeg to read has an end. Windows has none.
+        self._poll: Any = select.poll() if hasattr(select, "poll") else None
+        if self._poll is not None:
             os.set_blocking(self._process.stdin.fileno(), False)
-            self._poll = select.poll()
             self._poll.register(self._process.stdin, select.POLLOUT)
 
     def write(self, picture: memoryview) -> None:
@@ -1746,10 +1740,9 @@ class _VectorRecording(_Recording):
         self.same_step = None if mode is None else "same" in str(getattr(mode, "value", mode)).lower()
 
     def step(self, action: Any) -> Any:
-        if self.phase != "episode" or self.unsaid:
-            self._before_step(action)
-            if self.phase == "closed":
-                return self.env.step(action)
+        self._before_step(action)
+        if self.phase == "closed":
+            return self.env.step(action)
         try:
             result = self.env.step(action)
             _, rewards, terminated, truncated, infos = result
@@ -1852,9 +1845,6 @@ class _VectorRecording(_Recording):
 # Monitor
 # ---------------------------------------------------------------------------------------------------------------------
 
-_monitor_numbers = itertools.count()
-
-
 class Monitor:
     """Wrap an environment and record what it does, into a directory.
 
@@ -1896,6 +1886,7 @@ class Monitor:
     file_prefix = FILE_PREFIX
     class_name = classmethod(lambda cls: cls.__name__)  # by which gym's wrappers tell who is wrapped twice
     _recording_type: Type[_Recording] = _Recording
+    _numbers = itertools.count()
 
     def __init__(self, env: Any, directory: Optional[_PathLike] = None, video_callable: _Schedule = None,
                  force: bool = False, resume: bool = False, write_upon_reset: bool = False,
@@ -1908,7 +1899,6 @@ class Monitor:
         _check("allow_early_resets", allow_early_resets, allow_early_resets or not vector, "True for vectors")
         self._options = _checked_options(_Options(
             bool(allow_early_resets), step_trigger, video_length, fps, stats_key, info_keywords, keep_video))
-        self._env_closed = False
         wishes = (video_callable, force, resume, write_upon_reset, uid, step_trigger, video_length, fps, keep_video)
         self._record(unsaid="Pass a directory to Monitor, or call start(directory): an argument of a recording was "
                      "given, but nothing is recorded." if any(wishes) else "")
@@ -1919,6 +1909,7 @@ class Monitor:
     def _record(self, *arguments: Any, **options: Any) -> None:
         """Have steps and resets recorded from now on: in files or, without arguments, in memory."""
         self._recording = self._recording_type(self.env, self._options, *arguments, **options)
+        self._env_closed = False
         for name in ("step", "reset"):
             if getattr(type(self), name) is getattr(Monitor, name):  # ... and no subclass has its own
                 # The methods below would do. Without the way through them a step takes a third less: bench.py, step.
@@ -1949,12 +1940,12 @@ class Monitor:
                             f"another directory: {folder} holds {', '.join(names[:5])}{more}.")
             self._claim(owner, folder, first, schedule, write_upon_reset)
         self.set_monitor_mode(mode)
-        self._env_closed = False
 
     def _clear(self, folder: str) -> None:
         """Remove the files of an earlier run, of this process too, as where the cell of a notebook is run again."""
+        place = os.path.realpath(folder)
         for other in list(_owners):
-            if isinstance(other, _Recording) and os.path.realpath(str(other.stats.directory)) == os.path.realpath(folder):
+            if isinstance(other, _Recording) and os.path.realpath(str(other.stats.directory)) == place:
                 other.abandon(f"Another monitor has cleared {folder}: this one does not record any more.")
         clear_monitor_files(folder)
 
@@ -1971,7 +1962,7 @@ class Monitor:
         """Make INFIX our own: whoever creates its journal has it, and names of gym's that hold it are not taken."""
         names = os.listdir(folder)
         while not self.enabled:
-            infix = f"{next(_monitor_numbers)}.{owner}"
+            infix = f"{next(self._numbers)}.{owner}"
             if not any(name.startswith(FILE_PREFIX) and f".{infix}." in name for name in names):
                 try:
                     self._record(folder, infix, *arguments)
@@ -1984,8 +1975,7 @@ class Monitor:
         return self._recording.step(action)
 
     def reset(self, **kwargs: Any) -> Any:
-        """Begin an episode, and return what the environment's `reset` returns. One under way is dropped, or, with
-        `allow_early_resets=False`, an `Error`."""
+        """Begin an episode, and return what the environment's `reset` returns. One that is under way is dropped."""
         return self._recording.reset(**kwargs)
 
     def render(self, *args: Any, **kwargs: Any) -> Any:
