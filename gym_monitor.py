@@ -1417,10 +1417,7 @@ _MOST_ENCODERS = 8  # So many videos of a process are filmed or finished at a ti
 
 
 class _Clips:
-    """Which episodes have a video, and what becomes of it: schedule, step trigger, length, keep.
-
-    One video is filmed at a time. Others may still be finishing.
-    """
+    """Which episodes have a video (schedule, step trigger), and what becomes of it (length, keep). Films one at a time."""
 
     def __init__(self, env: Any, stats: StatsRecorder, infix: str, schedule: Callable[[int], bool],
                  options: _Options) -> None:
@@ -1701,10 +1698,7 @@ def _zeros(ended: Any) -> Any:
 
 
 def _info_of_one(infos: Any, index: int) -> Dict[str, Any]:
-    """The entries of one sub-environment in gymnasium's dictionary of arrays.
-
-    An episode that has ended may have its last ones under "final_info", in arrays again or in an array of dictionaries.
-    """
+    """The entries of one sub-environment in gymnasium's dictionary of arrays."""
     info: Dict[str, Any] = {}
     for name, values in infos.items() if isinstance(infos, dict) else ():
         if str(name)[:1] != "_":  # which marks those that have the entry
@@ -1713,7 +1707,7 @@ def _info_of_one(infos: Any, index: int) -> Dict[str, Any]:
                     info[name] = _info_of_one(values, index) if isinstance(values, dict) else values[index]
             except (TypeError, IndexError, KeyError):
                 info[name] = values  # one for all sub-environments
-    final = info.pop("final_info", None)
+    final = info.pop("final_info", None)  # the last ones of an episode, where the step has begun the next one
     return {**info, **final} if isinstance(final, dict) else info
 
 
@@ -1722,8 +1716,7 @@ class _VectorRecording(_Recording):
 
     Attributes:
         returns: an array of the environment's own kind (numpy's, or torch's) with the rewards summed so far.
-        under_way: the episode of each sub-environment: the steps before it, when it began, and its type; or None, if
-            an exception has struck in its middle, so that it is not counted.
+        under_way: of each sub-environment's episode, the steps before it, its begin and type; None: it does not count.
         resetting: the sub-environments that the next step only resets.
         steps: since the start; one is a step of every sub-environment.
         first_number: of the next episode of the first sub-environment, counting only its own.
