@@ -4016,7 +4016,7 @@ class Browser:
         """Give the window another width, or take the page for another medium, and wait until it is drawn anew."""
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
         self.send("Emulation.setEmulatedMedia", media=media, features=[dict(name="prefers-color-scheme", value=scheme)])
-        self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        self.run("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
 
     def open(self, page):
         """Open a page, or that of a report, which is written into the first of its directories."""
@@ -4024,7 +4024,6 @@ class Browser:
             made, page = page, os.path.join(page.summary["runs"][0]["directory"], "openaigym.report.html")
             pathlib.Path(page).write_text(made.html, encoding="utf-8")
         self.look()
-        self.mouse("Moved", (0, 0))
         self.document = "document"
         self.send("Page.navigate", url="file://" + urllib.parse.quote(page) if page.startswith("/") else page)
         self.run("new Promise(done => document.readyState === 'complete' ? done() : addEventListener('load', done))")
@@ -4091,7 +4090,8 @@ def chromium(tmp_path_factory):
 @pytest.fixture
 def browser(chromium):
     """The browser. Whatever a test does with it, no page complains of anything."""
-    chromium.open("about:blank")
+    chromium.send("Page.navigate", url="about:blank")
+    chromium.mouse("Moved", (0, 0))
     chromium.heard = []
     yield chromium
     assert chromium.told("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded") == []
@@ -4263,7 +4263,7 @@ def test_every_video_is_reached_by_a_click_on_its_mark_and_by_few_keys(run, brow
     assert "Episode %d " % ((count - 2) * (episodes // count)) in browser.all(":focus")[0]
     marks = browser.all(MARK, "[one.getBoundingClientRect().width, getComputedStyle(one).cursor]")
     assert len(marks) == count and all(4 <= wide <= 40 and cursor == "pointer" for wide, cursor in marks)
-    for index in {0, 1, 2, count // 2, count - 2, count - 1}:
+    for index in (0, 1, 2, 3, count - 1):
         browser.click(MARK, index)
         [[text, top, bottom]] = browser.all(":focus", "(({top, bottom}) => [one.innerText, top, bottom])"
                                                       "(one.getBoundingClientRect())")
