@@ -1417,7 +1417,7 @@ _MOST_ENCODERS = 8  # So many videos of a process are filmed or finished at a ti
 
 
 class _Clips:
-    """Which episodes have a video (schedule, step trigger), and what becomes of it (length, keep). Films one at a time."""
+    """Which episodes have a video (schedule, trigger) and what becomes of it (length, keep). It films one at a time."""
 
     def __init__(self, env: Any, stats: StatsRecorder, infix: str, schedule: Callable[[int], bool],
                  options: _Options) -> None:
