@@ -1666,7 +1666,7 @@ class _Recording(_Owner):
         _write_json(os.path.join(str(stats.directory), name), {
             "stats": os.path.basename(stats.path),
             "videos": [[os.path.basename(path) for path in video] for video in self.clips.videos],
-            "env_info": {"env_id": stats.env_id, "gym_version": stats.gym_version}})
+            "env_info": {"env_id": stats.env_id, "gym_version": stats.gym_version}, "closed": self.phase == "closed"})
 
     def close(self) -> None:
         """End the recording, and wait until its files are complete. After an `Error` another call tries again."""
