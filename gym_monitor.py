@@ -3134,10 +3134,9 @@ def _csv_text(curves: List[_Curve]) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def _run_report(dirs: Sequence[str], form: Optional[str] = None, html: Optional[str] = None, embed: bool = False,
-                refresh: Optional[float] = None, quiet: bool = False) -> None:
-    """Write the page, and print the summary, or only its last line, or the numbers as JSON or CSV."""
-    curves, note = _read_curves(dirs)
+def _publish(curves: List[_Curve], note: str, dirs: Sequence[str], form: Optional[str], html: Optional[str],
+             embed: bool, refresh: Optional[float], again: bool) -> None:
+    """Write the page, and print the summary (its last line, if `again`), or the numbers as JSON or CSV."""
     path = html or os.path.join(dirs[0], _REPORT_NAME)
     if html or not form:
         link = _embedded if embed else _link_from(os.path.dirname(os.path.abspath(path)))
@@ -3151,28 +3150,34 @@ def _run_report(dirs: Sequence[str], form: Optional[str] = None, html: Optional[
         _say(json.dumps([curve.summary for curve in curves], indent=2, allow_nan=False))
     elif form == "csv":
         _say(_csv_text(curves))
-    elif quiet:
+    elif again:
         _say(time.strftime("%H:%M:%S  ") + _summary_text(curves, note).splitlines()[-1])
     elif html != "-":
         _say(f"{_summary_text(curves, note)}\n\nThe page: {path}")
 
 
-def _watch(dirs: Sequence[str], **options: Any) -> None:
-    """Report again whenever a run has changed, until Ctrl-C; a run that is yet to begin is waited for."""
+def _run_report(dirs: Sequence[str], form: Optional[str] = None, html: Optional[str] = None, embed: bool = False,
+                watch: bool = False) -> None:
+    """Report on the directories: once, or with `watch` whenever a run has begun or changed, until Ctrl-C."""
     seen: Any = None
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            began = time.monotonic()
-            try:
-                found: Any = [(curve.summary, curve.state()) for curve in _read_curves(dirs)[0]]
-                if found != seen:
-                    _run_report(dirs, refresh=_REFRESH_SECONDS, quiet=isinstance(seen, list), **options)
-            except (Error, OSError) as problem:
-                found = str(problem)
-                if found != seen:
-                    _say(f"Waiting; Ctrl-C ends it. {problem}")
-            seen = found
-            time.sleep(max(_REFRESH_SECONDS, 5 * (time.monotonic() - began)))  # reading a long run takes a while
+    while True:
+        began = time.monotonic()
+        try:
+            curves, note = _read_curves(dirs)
+            found: Any = [(curve.summary, curve.state()) for curve in curves]
+            if found != seen:
+                _publish(curves, note, dirs, form, html, embed, _REFRESH_SECONDS if watch else None,
+                         again=isinstance(seen, list))
+        except (Error, OSError) as problem:
+            if not watch:
+                raise
+            found = str(problem)
+            if found != seen:
+                _say(f"Waiting; Ctrl-C ends it. {problem}")
+        if not watch:
+            return
+        seen = found
+        time.sleep(max(_REFRESH_SECONDS, 5 * (time.monotonic() - began)))  # reading a long run takes a while
 
 
 def _parser() -> Any:
@@ -3207,6 +3212,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
     Without arguments this is the program itself (of a zipapp, for one), and a status of 1 ends it.
     """
+    options: Dict[str, Any] = {}
     try:
         options = vars(_parser().parse_args(arguments))
         command = options.pop("command")
@@ -3215,16 +3221,16 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             demo(directory)
             _run_report([directory])
         elif command == "report":
-            (_watch if options.pop("watch") else _run_report)(**options)
+            _run_report(**options)
         else:
             paths = detect_monitor_files(options["dir"])
             _say("\n".join(["Would remove:" if options["dry_run"] else "Removing:", *(paths or ["nothing"])]))
             if not options["dry_run"]:
                 clear_monitor_files(options["dir"])
         return 0
-    except SystemExit:  # of --help and --version
-        return 0
-    except (Error, OSError, KeyboardInterrupt) as problem:
+    except (SystemExit, Error, OSError, KeyboardInterrupt) as problem:
+        if isinstance(problem, SystemExit) or isinstance(problem, KeyboardInterrupt) and options.get("watch"):
+            return 0  # after --help or --version, or Ctrl-C where that is the way to end it
         if sys.stderr:  # or print would take standard output
             print("gym_monitor.py:", " ".join(str(problem).split()) or "interrupted", file=sys.stderr)
     if arguments is None:
