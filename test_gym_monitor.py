@@ -201,16 +201,16 @@ def journal_rows(directory):
 
 def probe(path):
     """What ffprobe says of a video: a dictionary in which `frames` is the number of those that can be decoded."""
-    out = subprocess.check_output(["ffprobe", "-v", "error", "-count_frames", "-select_streams", "v", "-of", "json",
-                                   "-show_streams", "-show_format", str(path)])
-    found = json.loads(out.decode())
-    return dict(found["streams"][0], format=found["format"], frames=int(found["streams"][0]["nb_read_frames"]))
+    found, = json.loads(subprocess.check_output([
+        "ffprobe", "-v", "error", "-count_frames", "-select_streams", "v", "-of", "json", "-show_streams", str(path)
+    ]).decode())["streams"]
+    return dict(found, frames=int(found["nb_read_frames"]))
 
 
-def decode(path, index, size, ffmpeg="ffmpeg"):
+def decode(path, index, size):
     """The pixels of one frame of a video, as rows of (r, g, b)."""
     width, height = size
-    raw = subprocess.check_output([ffmpeg, "-v", "error", "-i", str(path), "-vf", f"select=eq(n\\,{index})",
+    raw = subprocess.check_output([FFMPEG, "-v", "error", "-i", str(path), "-vf", f"select=eq(n\\,{index})",
                                    "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"])
     assert len(raw) == 3 * width * height
     return [[tuple(raw[3 * (row * width + column):][:3]) for column in range(width)] for row in range(height)]
@@ -218,37 +218,34 @@ def decode(path, index, size, ffmpeg="ffmpeg"):
 
 def png_frames(path):
     """The shape of an animated PNG and its frames with their seconds, decoded here by the letter of the standard."""
+    chunks = []
     with open(str(path), "rb") as file:
-        content = file.read()
-    assert content[:8] == b"\x89PNG\r\n\x1a\n"
-    chunks, at = [], 8
-    while at < len(content):
-        length, kind = struct.unpack(">I4s", content[at:at + 8])
-        body = content[at + 8:at + 8 + length]
-        assert struct.unpack(">I", content[at + 8 + length:at + 12 + length])[0] == zlib.crc32(kind + body)
-        chunks.append((kind, body))
-        at += 12 + length
-    assert chunks[0][0] == b"IHDR" and chunks[1][0] == b"acTL" and chunks[-1] == (b"IEND", b"")
-    width, height, depth, colour, *methods = struct.unpack(">IIBBBBB", chunks[0][1])
+        assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+        for start in iter(lambda: file.read(8), b""):
+            length, kind = struct.unpack(">I4s", start)
+            chunks.append((kind, file.read(length)))
+            assert file.read(4) == struct.pack(">I", zlib.crc32(kind + chunks[-1][1]))
+    (first, header), (second, control), *middle, last = chunks
+    assert (first, second, last) == (b"IHDR", b"acTL", (b"IEND", b""))
+    width, height, depth, colour, *methods = struct.unpack(">IIBBBBB", header)
     assert depth == 8 and methods == [0, 0, 0]
     channels = {0: 1, 2: 3, 6: 4}[colour]
     canvas, found, sequence = bytearray(width * height * channels), [], 0
-    for kind, body in chunks[2:-1]:
-        if kind == b"fcTL":
-            number, w, h, x, y, numerator, denominator, dispose, blend = struct.unpack(">IIIIIHHBB", body)
-            assert (number, dispose, blend) == (sequence, 0, 0)
-            sequence += 1
-            continue
-        if kind == b"fdAT":
-            assert struct.unpack(">I", body[:4])[0] == sequence
+    for kind, body in middle:
+        if kind != b"IDAT":  # the others are numbered
+            assert body[:4] == struct.pack(">I", sequence)
             body, sequence = body[4:], sequence + 1
+        if kind == b"fcTL":
+            w, h, x, y, numerator, denominator, *how = struct.unpack(">IIIIHHBB", body)
+            assert how == [0, 0]
+            continue
         raw, stride = zlib.decompress(body), 1 + w * channels
         for row in range(h):
             assert raw[row * stride] == 0  # not filtered
             start = ((y + row) * width + x) * channels
             canvas[start:start + w * channels] = raw[row * stride + 1:(row + 1) * stride]
         found.append((bytes(canvas), numerator / denominator))
-    assert struct.unpack(">II", chunks[1][1]) == (len(found), 0)
+    assert struct.unpack(">II", control) == (len(found), 0)
     return (width, height, channels), found
 
 
@@ -359,42 +356,37 @@ SIGNATURES = {
 
 
 @pytest.mark.parametrize("name", sorted(SIGNATURES))
-def test_every_function_has_the_promised_arguments_and_help_on_each(name):
+def test_every_function_is_exported_with_the_promised_arguments_and_help_on_each(name):
     thing = operator.attrgetter(name)(gym_monitor)
     signature = inspect.signature(thing)
     parameters = [parameter.replace(annotation=parameter.empty) for parameter in signature.parameters.values()]
     assert str(signature.replace(parameters=parameters, return_annotation=signature.empty))[1:].startswith(
-        SIGNATURES[name])  # our own may follow
+        SIGNATURES[name]) and name.split(".")[0] in gym_monitor.__all__  # our own arguments may follow
     text = inspect.getdoc(thing) + inspect.getdoc(Monitor) * ("Monitor" in name)
     for word in re.findall(r"(?:^|, )(\w+)", SIGNATURES[name])[name == "Monitor.start":] if name[0].isupper() else ():
         assert re.search(rf"^ *(\w+, )*{word}(, \w+)*: ", text, re.MULTILINE), word
 
 
-def test_every_public_name_is_exported():
-    names = {"Error", "ResetNeeded", "InvalidFrame", "DependencyNotInstalled", "FILE_PREFIX", "MANIFEST_PREFIX"}
-    assert names | set(SIGNATURES) | {"__version__"} <= set(gym_monitor.__all__) | {"Monitor.start"}
-    assert issubclass(ResetNeeded, Error) and issubclass(gym_monitor.InvalidFrame, Error)
+def test_errors_are_an_error_and_the_prefixes_are_gyms():
+    for name in "ResetNeeded", "InvalidFrame", "DependencyNotInstalled":
+        assert issubclass(getattr(gym_monitor, name), Error) and name in gym_monitor.__all__
     assert (gym_monitor.FILE_PREFIX, gym_monitor.MANIFEST_PREFIX) == ("openaigym", "openaigym.manifest")
+    assert {"Error", "FILE_PREFIX", "MANIFEST_PREFIX", "__version__"} <= set(gym_monitor.__all__)
 
 
-def test_cut_off_at_the_optional_line_the_file_has_its_licence_and_records_in_a_bare_interpreter(tmp_path, run):
+def test_cut_off_at_the_optional_line_the_file_has_its_licence_and_records_in_a_bare_interpreter(tmp_path):
     with open(MODULE, encoding="utf-8") as file:
         above, line, _ = file.read().partition("\n# Optional:")
     assert line and re.match("(#.*\n)*# SPDX-License-Identifier: MIT\n(#.*\n)*# Copyright", above)
     (tmp_path / "gym_monitor.py").write_text(above + "\n", encoding="utf-8")
-    (tmp_path / "program.py").write_text(SCRIPT.replace("import gym_monitor\n", """
-sys.path.insert(0, os.path.dirname(__file__))
-import gym_monitor
+    out = subprocess.check_output([sys.executable, "-E", "-S", "-c", SCRIPT + """
 assert all(hasattr(gym_monitor, name) for name in gym_monitor.__all__) and not hasattr(gym_monitor, "main")
 assert not {"numpy", "gym", "gymnasium", "torch"} & set(sys.modules)
-""", 1) + """
-with Monitor(Picture(), sys.argv[1], info_keywords=("won",)) as env:
+with Monitor(Picture(), "run", info_keywords=("won",)) as env:
     play(env, 3)
-print(len(env.videos), gym_monitor.load_results(sys.argv[1])["episode_rewards"])
-""", encoding="utf-8")
-    out = subprocess.check_output([sys.executable, "-I", "-S", "-B", str(tmp_path / "program.py"), run],
-                                  env=dict(os.environ, PATH="/nowhere"), stderr=subprocess.STDOUT)
-    assert out.decode().splitlines()[-1] == "2 [6.0, 6.0, 6.0]" and len(load_results(run)["videos"]) == 2
+print(gym_monitor.load_results("run")["episode_rewards"])
+"""], cwd=str(tmp_path), env=dict(os.environ, PATH="/nowhere"), stderr=subprocess.STDOUT)
+    assert out.decode().splitlines()[-1] == "[6.0, 6.0, 6.0]" and len(load_results(tmp_path / "run")["videos"]) == 2
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -406,84 +398,66 @@ FAULTS = {"X": ZeroDivisionError, "C": KeyboardInterrupt, "T": TimeoutError, "E"
 
 
 def follow(env, plan):
-    """Reset at R, step at s. At ! a step is refused; at another letter the environment raises in the middle of it."""
+    """Reset at R, step at s. At ! a step is refused, at ? a reset is; at a letter of FAULTS the environment raises in
+    the middle of a step. From t on, episodes are of training, from e on of evaluation."""
     inner = env.unwrapped
     for letter in plan:
-        if letter == "!":
+        if letter in "!?":
             before = inner.steps
-            with pytest.raises(ResetNeeded):
-                env.step(0)
+            with pytest.raises(ResetNeeded) if letter == "!" else pytest.raises(Error, match="allow_early_resets"):
+                env.step(0) if letter == "!" else env.reset()
             assert inner.steps == before  # the environment was left alone
         elif letter in FAULTS:
             inner.step = failing(inner.step, FAULTS[letter], 1)
             with pytest.raises(FAULTS[letter]):
                 env.step(0)
             del inner.step
+        elif letter in "te":
+            env.set_monitor_mode({"t": "training", "e": "evaluation"}[letter])
         else:
             env.reset() if letter == "R" else env.step(0)
 
 
-@pytest.mark.parametrize("walk, plan, episodes, steps", [
+@pytest.mark.parametrize("walk, plan, types, steps", [
     *((walk, *row) for walk in (Walk, OldWalk) for row in [
-        ("!!", 0, 0), ("Rs", 0, 1), ("Rsss!!", 1, 3), ("RsssRsssR", 2, 6), ("RRRsss", 1, 3), ("RsRssRsss", 1, 6),
-        ("RsXRsss", 1, None), ("RsCRsss", 1, None), ("RETRRsss", 1, None), ("RsssRXssssssRsssRsss!", 3, None)]),
-    (Autoreset, "!Rsssssss", 2, 7), (Autoreset, "RssRsss", 1, 5), (Autoreset, "RssssXssssss", 2, None),
-    (Autoreset, "RssXssssXsssRsss", 2, None),
+        ("!!", "", 0), ("Rs", "", 1), ("Rsss!!", "t", 3), ("RsssRsssR", "tt", 6), ("RRRsss", "t", 3),
+        ("RsRssRsss", "t", 6), ("RRs?ss!RsXsR", "t", None),  # after an exception a reset is no early one
+        ("eRsssRtsssRsss", "eet", 9),  # the mode counts from the next episode on
+        ("RsXRsss", "t", None), ("RsCRsss", "t", None), ("RETRRsss", "t", None),
+        ("RsssRXssssssRsssRsss!", "ttt", None)]),
+    (Autoreset, "!Rsssssss", "tt", 7), (Autoreset, "RssRsss", "t", 5), (Autoreset, "RssssXssssss", "tt", None),
+    (Autoreset, "RssXssssXsssRsss", "tt", None),
 ])
-def test_completed_episodes_are_counted_and_no_others(anywhere, walk, plan, episodes, steps):
-    with Monitor(walk(), anywhere, False) as env:
+def test_completed_episodes_are_counted_and_no_others(anywhere, walk, plan, types, steps):
+    with Monitor(walk(), anywhere, False, allow_early_resets="?" not in plan) as env:
         follow(env, plan)
-        assert (env.get_episode_lengths(), env.get_episode_rewards()) == ([3] * episodes, [6.0] * episodes)
-        assert env.episode_id == episodes and steps in (None, env.get_total_steps())
+        env.get_episode_rewards().append("the caller's own")
+        assert (env.get_episode_lengths(), env.get_episode_rewards()) == ([3] * len(types), [6.0] * len(types))
+        assert env.episode_id == len(types) and steps in (None, env.get_total_steps())
         assert env.get_episode_times() == sorted(map(abs, env.get_episode_times()))
+        assert env.stats_recorder.episode_types == list(types) and env.allow_early_resets is ("?" not in plan)
     if anywhere:
-        assert [len(read_json(anywhere, ".stats.json")[key]) for key in LISTS] == [episodes] * 4
+        assert {len(read_json(anywhere, ".stats.json")[key]) for key in LISTS} == {len(types)}
 
 
-def test_without_allow_early_resets_a_reset_in_mid_episode_is_an_error_that_names_the_switch(anywhere):
-    with Monitor(Walk(), anywhere, allow_early_resets=False) as env:
-        follow(env, "RRs")
-        with pytest.raises(Error, match="allow_early_resets"):
-            env.reset()
-        follow(env, "ssRsXsR")  # the episode goes on; and after an exception a reset is no early one
-        assert env.get_episode_lengths() == [3] and not env.allow_early_resets
-
-
-def test_the_mode_counts_from_the_next_episode(run):
-    with Monitor(Walk(), run, mode="evaluation") as env:
-        follow(env, "RsssR")
-        env.set_monitor_mode("training")
-        follow(env, "sssRsss")
-        with pytest.raises(Error, match="mode"):
-            env.set_monitor_mode("testing")
-    assert load_results(run)["episode_types"] == read_json(run, ".stats.json")["episode_types"] == ["e", "e", "t"]
-
-
-@pytest.mark.parametrize("result", [
-    (0, 1, True, {}), (0, 1.0, False, True, {}), *((0, reward, True, False, {}) for reward in (
+@pytest.mark.parametrize("result, error", [
+    ((0, 1, True, {}), None), ((0, 1.0, False, True, {}), None), *(((0, reward, True, False, {}), None) for reward in (
         True, fractions.Fraction(1), types.SimpleNamespace(item=lambda: 1))),  # as numpy and torch have it
-    *((0, 1.0, True, False, info) for info in (None, (), types.MappingProxyType({"a": 1}), "text")),
-], ids=repr)
-def test_what_the_environment_answers_passes_unchanged_whatever_number_and_info_it_holds(anywhere, result):
+    *(((0, 1.0, True, False, info), None) for info in (None, (), types.MappingProxyType({"a": 1}), "text")),
+    *(((0, reward, True, False, {}), "reward") for reward in (None, "what", [1, 2], 10 ** 400, 1j)),
+    *((result, "step") for result in (None, (), (0, 1.0), (0, 1.0, True, False, {}, 6), 5, {})),
+], ids=lambda value: str(value)[:20])
+def test_a_step_passes_unchanged_or_is_an_error_if_it_has_no_form_that_is_known(anywhere, result, error):
     env = answering(result)
     first = env.reset()
     env.reset = lambda **options: vars(env).update(options) or first
     with Monitor(env, anywhere, info_keywords=("a",)) as monitor:
-        assert monitor.reset(seed=3) is first and monitor.step(0) is result and env.seed == 3
-        assert repr(monitor.get_episode_rewards()) == "[1.0]"
-
-
-@pytest.mark.parametrize("result, words", [
-    *(((0, reward, True, False, {}), "reward") for reward in (None, "what", [1, 2], 10 ** 400, 1j)),
-    *((result, "step") for result in (None, (), (0, 1.0), (0, 1.0, True, False, {}, 6), 5, {})),
-], ids=lambda value: str(value)[:20])
-def test_an_answer_that_is_no_step_is_an_error_and_its_episode_is_not_counted(anywhere, result, words):
-    with Monitor(answering(result), anywhere) as env:
-        env.reset()
-        with pytest.raises(Error, match=words):
-            env.step(0)
-        env.reset()
-        assert env.get_episode_lengths() == []
+        for _ in range(2):
+            assert monitor.reset(seed=3) is first and env.seed == 3
+            with pytest.raises(Error, match=error) if error else contextlib.ExitStack():
+                assert monitor.step(0) is result
+        monitor.reset()
+        assert repr(monitor.get_episode_rewards()) == ("[]" if error else "[1.0, 1.0]")
 
 
 @pytest.mark.parametrize("options, info, expected", [
@@ -496,28 +470,18 @@ def test_the_last_info_of_an_episode_has_its_return_length_and_seconds(anywhere,
         before = time.perf_counter()
         env.reset()
         *infos, last = (env.step(0)[-1] for _ in range(3))
-        elapsed = time.perf_counter() - before
     entry = last.get(options.get("stats_key", "episode"), "mine")
-    assert entry == "mine" or 0 <= entry.pop("t") <= elapsed  # since the reset, not since the start
+    assert entry == "mine" or 0 <= entry.pop("t") <= time.perf_counter() - before  # since the reset, not the start
     assert infos == [info, info] and last == expected
 
 
-def test_info_episode_is_of_each_episode_where_the_environment_has_one_info_for_all(anywhere):
-    info = {}
-    with Monitor(answering((0, 1.0, True, False, info), (0, 2.0, True, False, info)), anywhere) as env:
-        for reward in (1.0, 2.0):
-            play(env)
-            assert info["episode"]["r"] == reward
-
-
 # ---------------------------------------------------------------------------------------------------------------------
-# The life of a monitor
+# A monitor, its arguments and its directory
 # ---------------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("options, warned", [({}, 0), (dict(video_callable=False), 0)] + [
     ({name: every}, 1) for name in ("video_callable", "step_trigger", "keep_video")], ids=str)
-def test_without_a_directory_nothing_is_written_and_an_argument_of_a_recording_is_warned_of_once(
-        tmp_path, monkeypatch, caplog, options, warned):
+def test_without_a_directory_nothing_is_written_and_one_warning_says_so(tmp_path, monkeypatch, caplog, options, warned):
     monkeypatch.chdir(str(tmp_path))
     with Monitor(Picture(), **options) as env:
         env.reset()
@@ -554,49 +518,29 @@ def test_after_close_steps_pass_through_with_one_warning_and_closing_again_does_
     assert len(caplog.records) == 1 and monitor.get_episode_rewards() == [6.0]
 
 
-@pytest.mark.parametrize("lost", ["directory", "journal"])
-def test_close_raises_each_time_while_statistics_are_missing_and_steps_pass_through(run, lost):
+def test_close_raises_each_time_while_statistics_are_missing_and_steps_pass_through(run):
     env = Monitor(Walk(), run)
     play(env, 2)
-    shutil.rmtree(run) if lost == "directory" else os.unlink(os.path.join(run, files(run)[0]))
+    os.unlink(os.path.join(run, files(run)[0]))  # the journal, which is not made anew
     for _ in range(2):
         with pytest.raises(Error, match="openaigym"):
             env.close()
         assert [env.reset()[0], env.step(0)[0]] == ["first", 1]
-    assert env.get_episode_lengths() == [3, 3] and env.unwrapped.closed
-    assert lost == "directory" or files(run, ".csv") == []  # the journal is not made anew
+    assert env.get_episode_lengths() == [3, 3] and env.unwrapped.closed and files(run, ".csv") == []
 
 
-def test_attributes_tell_of_the_recording_and_all_others_are_the_environments(run, no_ffmpeg):
-    walk = Picture()
+def test_attributes_are_the_subclasss_the_recordings_or_else_the_environments(run, no_ffmpeg):
+    walk, mine = Picture(), type("Mine", (Monitor,), {"step": lambda self, action: "mine"})
     walk.action_space, walk.class_name = "space", "of the environment"
-    with Monitor(walk, run, every, write_upon_reset=True, uid="me") as env:
+    with mine(walk, run, every, write_upon_reset=True, uid="me") as env:
         env.reset()
         assert env.env is walk and env.unwrapped is walk and env.enabled is True and isinstance(env, Monitor)
         assert (env.directory, env.file_prefix, env.write_upon_reset) == (os.path.abspath(run), "openaigym", True)
-        assert env.file_infix.endswith(".me") and env.video_callable(5) is True and env.allow_early_resets
+        assert env.file_infix.endswith(".me") and env.video_callable(5) is True and env.step(0) == "mine"
         assert isinstance(env.video_recorder, VideoRecorder) and isinstance(env.stats_recorder, StatsRecorder)
-        assert env.action_space == "space" and env.class_name() == "Monitor"  # by which gym's wrappers know each other
+        assert env.action_space == "space" and env.class_name() == "Mine"  # by which gym's wrappers know each other
         assert bytes(env.render()) == bytes(walk.render()) and not hasattr(env, "no_such_thing")
 
-
-def test_a_subclass_has_its_own_step_and_a_copy_waits_for_its_own_start(run):
-    class Mine(Monitor):
-        def step(self, action):
-            return (*super().step(action)[:-1], "mine")
-
-    with Mine(Walk(), run) as env:
-        play(env)
-        with copy.deepcopy(env) as other:
-            play(other)
-            assert not other.enabled and other.reset() and other.step(0)[-1] == "mine"
-        play(env)
-        assert env.get_episode_lengths() == load_results(run)["episode_lengths"] == [3, 3]
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Arguments and directories
-# ---------------------------------------------------------------------------------------------------------------------
 
 BAD = {
     "video_callable": [True, 3, "cubic"], "mode": ["testing"], "fps": [0, -1, math.nan, math.inf, "30", True, []],
@@ -622,19 +566,6 @@ def record(directory, episodes=1, walk=Walk, **options):
     return env
 
 
-@pytest.mark.parametrize("directory", ["a/b", "~/run", pathlib.Path("run")], ids=repr)
-def test_a_directory_is_made_with_its_parents_and_stays_where_it_was(tmp_path, monkeypatch, no_ffmpeg, directory):
-    for name in ("HOME", "USERPROFILE"):
-        monkeypatch.setenv(name, str(tmp_path))
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(str(tmp_path))
-    with Monitor(Picture(), directory) as env:
-        monkeypatch.chdir(str(tmp_path / "elsewhere"))
-        play(env, 2)
-    assert env.directory == str(tmp_path / str(directory).replace("~/", "")) and files(tmp_path / "elsewhere") == []
-    assert len(load_results(env.directory)["videos"]) == 2 and len(files(env.directory)) == 7
-
-
 def test_an_earlier_run_is_refused_with_up_to_five_of_its_files_and_both_ways_out(run):
     unfinished = Monitor(Walk(), run)
     for named in (1, 5):
@@ -650,14 +581,14 @@ def test_an_earlier_run_is_refused_with_up_to_five_of_its_files_and_both_ways_ou
 @pytest.mark.parametrize("clear, left", [(clear_monitor_files, 0), (lambda run: record(run, force=True), 3)])
 def test_clearing_and_force_remove_our_files_and_nothing_else(run, clear, left):
     record(run, 5)
-    assert detect_training_manifests(run) == [os.path.join(run, name) for name in files(run, ".manifest.json")]
-    assert detect_training_manifests("x", ["openaigym.manifest.1", "y"]) == [os.path.join("x", "openaigym.manifest.1")]
-    others = ["0.monitor.csv", "openaigym.directory", "openaigymnast"]
+    others = {"0.monitor.csv", "openaigym.directory", "openaigymnast"}
     for name in others:
         os.mkdir(os.path.join(run, name))
     assert len(detect_monitor_files(run)) == 3
+    assert detect_training_manifests(run) == [os.path.join(run, name) for name in files(run, ".manifest.json")]
+    assert detect_training_manifests("x", ["openaigym.manifest.1", "y"]) == [os.path.join("x", "openaigym.manifest.1")]
     clear(run)
-    assert set(others) < {*files(run), ""} and len(detect_monitor_files(run)) == len(files(run)) - 3 == left
+    assert others <= set(files(run)) and len(detect_monitor_files(run)) == len(files(run)) - 3 == left
 
 
 def test_force_ends_what_this_process_recorded_there_before(run, no_ffmpeg, caplog):
@@ -673,7 +604,7 @@ def test_force_ends_what_this_process_recorded_there_before(run, no_ffmpeg, capl
     assert results["episode_lengths"] == [2] and results["videos"] == [] and len(files(run)) == 3
 
 
-def test_resume_keeps_what_is_there_and_goes_on_with_the_numbering_of_its_uid(run, no_ffmpeg):
+def test_resume_goes_on_with_the_numbering_of_its_uid_or_is_an_error_in_another_environment(run, no_ffmpeg, caplog):
     for uid, first, episodes in (("a", 0, 2), ("b", 0, 4), ("a", 2, 1), (None, 7, 1)):
         with Monitor(Picture(), run, every, resume=True, uid=uid) as env:
             assert env.episode_id == first
@@ -681,69 +612,65 @@ def test_resume_keeps_what_is_there_and_goes_on_with_the_numbering_of_its_uid(ru
             assert env.episode_id == first + episodes
     assert len(load_results(run)["episode_lengths"]) == len(load_results(run)["videos"]) == 8
     assert sorted(content["episode_id"] for content in metadata_of(run)) == [0, 0, 1, 1, 2, 2, 3, 7]
-
-
-def test_resume_counts_the_runs_beside_a_damaged_one_and_is_an_error_beside_one_of_another_environment(run, caplog):
-    for uid in ("damaged", "whole"):
-        record(run, 2, uid=uid, resume=True)
-    damage(run, ".damaged.monitor.csv", b"damaged\n")
-    assert record(run, resume=True).episode_id == 3 and "damaged.monitor.csv" in caplog.text
+    damage(run, ".b.monitor.csv", b"damaged\n")  # it is not counted
+    assert Monitor(Picture(), run, resume=True).episode_id == 4 and ".b.monitor.csv" in caplog.text
     before = files(run)
-    with pytest.raises(Error, match="Walk"):
-        Monitor(OldWalk(), run, resume=True)
+    with pytest.raises(Error, match="Picture"):
+        Monitor(Walk(), run, resume=True)
     assert files(run) == before
 
 
 def test_a_name_that_exists_is_not_taken(run, no_ffmpeg):
-    number = int(record(run, walk=Picture, uid="me").file_infix.split(".")[0])
+    number = int(record(run, uid="me").file_infix.split(".")[0])
     for name in ("episode_batch.{}.me.monitor.csv", "episode_batch.{}.me.stats.json", "manifest.{}.me.manifest.json",
                  "video.{}.me.video000001.png"):
         number += 1  # a monitor's number is the next one
-        with open(os.path.join(run, "openaigym." + name.format(number)), "w") as file:
-            file.write("{}")
+        open(os.path.join(run, "openaigym." + name.format(number)), "w").close()
     before = {name: os.path.getsize(os.path.join(run, name)) for name in files(run)}
-    record(run, 2, walk=Picture, uid="me", resume=True, video_callable=every)
-    assert [os.path.getsize(os.path.join(run, name)) for name in before] == list(before.values())
+    record(run, 2, uid="me", resume=True, walk=lambda: drawing(lambda: DRAWN), video_callable=every)
+    assert before.items() < {name: os.path.getsize(os.path.join(run, name)) for name in files(run)}.items()
     assert len(files(run)) == len(before) + 7
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Statistics and their files
-# ---------------------------------------------------------------------------------------------------------------------
-
-def test_a_directory_holds_journal_statistics_manifest_and_videos_and_can_be_moved(run, no_ffmpeg):
+@pytest.mark.parametrize("directory", ["a/run", "~/run", pathlib.Path("run")], ids=repr)
+def test_a_directory_holds_journal_statistics_manifest_and_videos(tmp_path, monkeypatch, no_ffmpeg, directory):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(str(tmp_path))
     env = Picture()
     env.spec = types.SimpleNamespace(id="Picture-v3")
-    with Monitor(env, run, uid="me") as monitor:
+    with Monitor(env, directory, uid="me") as monitor:
+        monkeypatch.chdir("/")
         play(monitor)
+        run, infix = monitor.directory, monitor.file_infix
         assert files(run, ".json") == files(run, ".meta.json")  # the other JSON comes with close
-    infix = monitor.file_infix
+    assert run == str(tmp_path / str(directory).replace("~/", "")) and re.match(r"\d+\.me$", infix)
     names = [f"openaigym.episode_batch.{infix}.monitor.csv", f"openaigym.episode_batch.{infix}.stats.json",
              f"openaigym.manifest.{infix}.manifest.json", f"openaigym.video.{infix}.video000000.meta.json",
              f"openaigym.video.{infix}.video000000.png"]
-    assert files(run) == names and re.match(r"\d+\.me$", infix)
-    assert journal_rows(run)[0]["env_id"] == "Picture-v3" and metadata_of(run)[0]["content_type"] == "image/apng"
+    assert files(run) == names and journal_rows(run)[0]["env_id"] == "Picture-v3"
+    assert read_json(run, ".meta.json")["content_type"] == "image/apng"
     assert read_json(run, ".manifest.json") == {"stats": names[1], "videos": [[names[4], names[3]]], "env_info": {
         "env_id": "Picture-v3", "gym_version": "none"}}
-    os.rename(run, run + "-moved")
+    os.rename(run, run + "-moved")  # it may be
     assert load_results(run + "-moved")["videos"] == [tuple(os.path.join(run + "-moved", names[at]) for at in (4, 3))]
 
 
-def test_the_journal_has_an_exact_row_the_moment_an_episode_is_over_and_the_json_the_same_numbers(run):
+def test_journal_results_and_json_hold_the_same_exact_numbers_the_first_two_the_moment_an_episode_is_over(run):
     rewards, before = [0.1, 1e-300, 1 / 3, math.inf, -2.5, 12345678901234567.0], time.time()
-    with Monitor(answering(*((0, reward, True, False, {}) for reward in rewards)), run) as env:
-        for episode in range(6):
-            assert len(journal_rows(run)[1]) == episode
-            play(env)
-        header, rows = journal_rows(run)
-    stats = read_json(run, ".stats.json")
-    assert set(stats) == {"initial_reset_timestamp", *LISTS} and {"t_start", "env_id"} <= set(header)
-    assert before - 1 <= header["t_start"] <= stats["initial_reset_timestamp"] <= stats["timestamps"][0] <= time.time()
-    assert journal_rows(run) == (header, rows) and list(rows[0]) == ["r", "l", "t", "type"]
+    env = Monitor(answering(*((0, reward, True, False, {}) for reward in rewards)), run)
+    for episode in range(6):
+        assert len(journal_rows(run)[1]) == len(load_results(run)["timestamps"]) == episode
+        play(env)
+    (header, rows), results = journal_rows(run), load_results(run)
+    env.close()
+    stats, start = read_json(run, ".stats.json"), header["t_start"]
+    assert set(header) >= {"t_start", "env_id"} and list(rows[0]) == ["r", "l", "t", "type"]
+    assert stats == dict({key: results[key] for key in LISTS}, initial_reset_timestamp=stats["initial_reset_timestamp"])
+    assert before - 1 <= start <= stats["initial_reset_timestamp"] <= stats["timestamps"][0] <= time.time()
     assert [row["r"] for row in rows] == list(map(repr, rewards)) == list(map(repr, stats["episode_rewards"]))
-    assert [header["t_start"] + float(row["t"]) for row in rows] == stats["timestamps"]
-    assert [(row["l"], row["type"]) for row in rows] == [("1", "t")] * 6
-    assert stats["episode_types"] == ["t"] * 6 and stats["episode_lengths"] == [1] * 6
+    assert [start + float(row["t"]) for row in rows] == stats["timestamps"] == env.stats_recorder.timestamps
+    assert [(row["l"], row["type"]) for row in rows] == [("1", "t")] * 6 and journal_rows(run) == (header, rows)
+    assert [*zip(stats["episode_lengths"], stats["episode_types"])] == [(1, "t")] * 6
 
 
 def test_write_upon_reset_writes_statistics_and_manifest_at_each_of_the_first_thousand_resets(run):
@@ -751,8 +678,7 @@ def test_write_upon_reset_writes_statistics_and_manifest_at_each_of_the_first_th
         for episode in range(1000):
             env.reset()
             if episode in (0, 1, 2, 500, 999):
-                assert len(read_json(run, ".stats.json")["timestamps"]) == episode
-                assert read_json(run, ".manifest.json")["stats"] in files(run)
+                assert len(load(run, read_json(run, ".manifest.json")["stats"])["timestamps"]) == episode
             env.step(0)
         play(env, 50)  # not necessarily at each of these
     assert len(read_json(run, ".stats.json")["timestamps"]) == len(journal_rows(run)[1]) == 1050
@@ -787,26 +713,25 @@ def test_the_stats_recorder_works_alone_and_keeps_its_place_and_its_name(run, mo
     with pytest.raises(Error, match="alone"):
         StatsRecorder("run", "openaigym.episode_batch.9.alone")
     monkeypatch.chdir(run)
-    for kind, rewards in ("t", [1.0, 2.0]), ("e", [2.0]):
-        recorder.type = kind
+    for recorder.type, rewards in ("t", [1.0, 2.0, 5.0]), ("e", [2.0, 5.0]):
         recorder.before_reset()
         recorder.after_reset("first")
-        for reward in (*rewards, 5.0):
+        for reward in rewards:
             recorder.before_step(0)
             recorder.after_step("next", reward, reward >= 2.0, {})
     recorder.flush()
-    assert load(recorder.path)["episode_rewards"] == recorder.episode_rewards == [3.0, 5.0, 2.0, 5.0]
+    assert load(run, "openaigym.episode_batch.9.alone.stats.json") == load(recorder.path)
     recorder.close()
     recorder.close()
-    assert (recorder.episode_lengths, recorder.episode_types) == ([2, 1, 1, 1], ["t", "t", "e", "e"])
-    assert recorder.total_steps == 5 and recorder.initial_reset_timestamp <= recorder.timestamps[0]
-    assert recorder.path == os.path.join(run, "openaigym.episode_batch.9.alone.stats.json") and len(files(run)) == 5
     results = load_results(run)  # one that knows no environment goes with any
-    assert results["episode_lengths"] == [3, 2, 1, 1, 1] and results["env_info"]["env_id"] == "Walk"
+    assert results["env_info"]["env_id"] == "Walk" and results["episode_types"] == ["t", *recorder.episode_types]
+    assert recorder.episode_rewards == load(recorder.path)["episode_rewards"] == [3.0, 5.0, 2.0, 5.0]
+    assert recorder.episode_lengths == [2, 1, 1, 1] and recorder.episode_types == ["t", "t", "e", "e"]
+    assert recorder.total_steps == 5 and recorder.initial_reset_timestamp <= recorder.timestamps[0]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Videos: which episodes have one, and what it shows
+# Videos
 # ---------------------------------------------------------------------------------------------------------------------
 
 def test_the_capped_cubic_schedule():
@@ -819,65 +744,57 @@ def at(number):
     return lambda asked: asked == number
 
 
-@pytest.mark.parametrize("walk, plan, options, videos", [
-    (Picture, "Rsss" * 10, {}, {"video000000": 4, "video000001": 4, "video000008": 4}),
-    (Picture, "Rsss" * 2, dict(video_callable=False), {}),
-    (Picture, "Rsss" * 3, dict(video_callable=at(1)), {"video000001": 4}),
-    (Picture, "Rsss", dict(video_callable=lambda episode: 1 / 0), {}),
-    (Picture, "RRRsss", dict(video_callable=every), {"video000000": 4}),
-    (Picture, "RsRsss", dict(video_callable=every), {"video000000": 4}),  # a dropped episode's goes with it
-    (Picture, "RsssRs", dict(video_callable=every), {"video000000": 4, "video000001": 2}),  # `close` cuts it short
-    (Picture, "RsCs", dict(video_callable=every), {"video000000": 2}),  # nothing is filmed after an exception
+@pytest.mark.parametrize("walk, plan, schedule, options, frames", [
+    (Picture, "Rsss" * 10, None, {}, dict(video0=4, video1=4, video8=4)), (Picture, "Rsss", False, {}, {}),
+    (Picture, "Rsss" * 3, at(1), {}, dict(video1=4)), (Picture, "Rsss", lambda episode: 1 / 0, {}, {}),
+    (Picture, "RRRsss", every, {}, dict(video0=4)), (Picture, "RsRsss", every, {}, dict(video0=4)),  # one is dropped
+    (Picture, "RsssRs", every, {}, dict(video0=4, video1=2)),  # `close` cuts the second short
+    (Picture, "RsCs", every, {}, dict(video0=2)),  # nothing is filmed after an exception
     # Where a step resets, it shows the next episode's first picture in place of the last one.
-    (Autoreset, "Rsssss", dict(video_callable=at(0)), {"video000000": 3}),
-    (Autoreset, "Rsssss", dict(video_callable=every), {"video000000": 3, "video000001": 3}),
-    (Picture, "Rsss" * 3, dict(step_trigger=at(5)), {"step000000005": 1}),
-    (Picture, "Rsss" * 3, dict(step_trigger=at(3)), {"step000000003": 3}),
-    (Autoreset, "Rssssssss", dict(step_trigger=at(5)), {"step000000005": 3}),
-    (Autoreset, "Rssssssss", dict(step_trigger=at(3)), {"step000000003": 2}),
-    (Picture, "Rsss" * 3, dict(step_trigger=at(5), video_callable=at(0)), {"video000000": 4, "step000000005": 1}),
-    *((Picture, "Rsss" * 3, dict(video_callable=at(0), video_length=length, keep_video=keep), {"video000000": frames})
+    (Autoreset, "Rsssss", at(0), {}, dict(video0=3)), (Autoreset, "Rsssss", every, {}, dict(video0=3, video1=3)),
+    *((walk, plan, None, dict(step_trigger=at(step)), {f"step{step}": frames}) for walk, plan, step, frames in [
+        (Picture, "Rsss" * 3, 5, 1), (Picture, "Rsss" * 3, 3, 3), (Autoreset, "Rssssssss", 5, 3),
+        (Autoreset, "Rssssssss", 3, 2)]),
+    (Picture, "Rsss" * 3, at(0), dict(step_trigger=at(5)), dict(video0=4, step5=1)),
+    *((Picture, "Rsss" * 3, at(0), dict(video_length=length, keep_video=keep), dict(video0=frames))
       for length, keep, frames in [(2, None, 2), (4, None, 4), (6, None, 6), (100, None, 12), (0, None, 4),
                                    (2, every, 2), (100, every, 4)]),
 ])
-def test_which_videos_there_are_and_how_many_frames_each_has(run, no_ffmpeg, walk, plan, options, videos):
-    with Monitor(walk(), run, **options) as env:
+def test_which_videos_there_are_and_how_many_frames_each_has(run, no_ffmpeg, walk, plan, schedule, options, frames):
+    with Monitor(walk(), run, schedule, **options) as env:
         follow(env, plan)
-    assert {path.split(".")[-2]: frames_of(path) for path, _ in env.videos} == videos
-    assert sorted(env.videos) == sorted(load_results(run)["videos"])
-    assert len(files(run, ".png")) == len(metadata_of(run)) == len(videos)
+    found = {}
     for path, metadata in env.videos:
-        kind, number = re.match(r"([a-z]+)0*(\d+)", path.split(".")[-2]).groups()
-        assert load(metadata)["step" if kind == "step" else "episode_id"] == int(number)
+        kind, number = re.match(r"(video\d{5}|step\d{8})(\d)$", path.split(".")[-2]).groups()
+        found[kind.rstrip("0") + number] = frames_of(path)
+        assert load(metadata)["step" if "step" in kind else "episode_id"] == int(number)
+    assert found == frames and sorted(env.videos) == sorted(load_results(run)["videos"])
+    assert len(files(run, ".png")) == len(metadata_of(run)) == len(frames)
 
 
 def test_a_video_shows_the_reset_and_every_step_and_is_listed_once_it_is_complete(run, no_ffmpeg):
     walk = Picture(length=5)
-    env = Monitor(walk, run, every)
-    follow(env, "Rssss")
-    assert env.videos == load_results(run)["videos"] == []
-    follow(env, "s")
-    (path, _), = env.videos  # without close
-    shown = png_frames(path)[1]
-    for walk.steps in range(6):
-        assert shown[walk.steps] == (bytes(walk.render()), 0.04)
-    assert load_results(run)["videos"] == env.videos
-    env.close()
+    with Monitor(walk, run, every) as env:
+        follow(env, "Rssss")
+        assert env.videos == load_results(run)["videos"] == []
+        follow(env, "s")
+        (path, _), = env.videos
+        shown = png_frames(path)[1]
+        assert load_results(run)["videos"] == env.videos and len(shown) == 6
+        for walk.steps in range(6):
+            assert shown[walk.steps] == (bytes(walk.render()), 0.04)
 
 
 def test_keep_video_decides_which_files_stay(run, no_ffmpeg, caplog):
     asked = []
-
-    def keep(episode):
-        asked.append(episode)
-        return episode.episode_id == 1 or episode.episode_id == 2 and 1 / 0  # harms nobody
-
-    with Monitor(Picture(), run, lambda episode: episode < 3, keep_video=keep) as env:
+    answers = [lambda: False, lambda: True, lambda: 1 / 0]  # which harms nobody
+    with Monitor(Picture(), run, lambda episode: episode < 3, keep_video=lambda episode: asked.append(
+            episode) or answers[episode.episode_id]()) as env:
         play(env, 4)
         assert [path.split(".")[-2] for path, _ in env.videos] == ["video000001", "video000002"]
-    assert [(e.episode_id, e.reward, e.length) for e in asked] == [(0, 6.0, 3), (1, 6.0, 3), (2, 6.0, 3)]
-    assert asked[0].info["episode"]["l"] == 3 and len(caplog.records) == 1
-    assert len(files(run, ".png")) == len(files(run, ".meta.json")) == 2
+    assert [(e.episode_id, e.reward, e.length, e.info["episode"]["l"]) for e in asked] == [
+        (0, 6.0, 3, 3), (1, 6.0, 3, 3), (2, 6.0, 3, 3)]
+    assert len(files(run, ".png")) == len(files(run, ".meta.json")) == 2 and len(caplog.records) == 1
 
 
 @needs_ffmpeg
@@ -886,8 +803,7 @@ def test_a_ninth_encoder_at_a_time_is_not_begun_and_one_warning_says_so(tmp_path
     envs = [Monitor(Picture(length=1), str(tmp_path / str(number)), every) for number in range(10)]
     for env in envs:
         env.reset()
-    assert [len(files(env.directory, ".mp4")) for env in envs] == [1] * 8 + [0] * 2
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert [len(files(env.directory, ".mp4")) for env in envs] == [1] * 8 + [0] * 2 and len(caplog.records) == 1
     for env in envs:
         env.step(0)
     play(envs[9], 12)  # waits for one that is finishing, each time
@@ -895,10 +811,6 @@ def test_a_ninth_encoder_at_a_time_is_not_begun_and_one_warning_says_so(tmp_path
         env.close()
     assert [[frames_of(path) for path, _ in env.videos] for env in envs] == [[2]] * 8 + [[], [2] * 12]
 
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Video recorder and encoders
-# ---------------------------------------------------------------------------------------------------------------------
 
 def patches(height, width, channels=3):
     """Red, green, blue and grey, a quarter each; without channels, in black and white."""
@@ -923,55 +835,39 @@ TELLS = dict(metadata={"render.modes": ["human", "rgb_array"]})
     (lambda: DRAWN, dict(render_mode="single_rgb_array"), ".png"),
     (lambda: [DRAWN], dict(render_mode="rgb_array"), ".png"),
 ])
-def test_the_video_recorder_works_alone_and_films_every_form_of_render(
-        tmp_path, monkeypatch, no_ffmpeg, draw, attributes, ending):
+def test_the_video_recorder_films_every_form_of_render(tmp_path, monkeypatch, no_ffmpeg, draw, attributes, ending):
     monkeypatch.chdir(str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    for number, name in enumerate([dict(base_path="film"), dict(path="film1" + ending), {}]):
+    for name in dict(base_path="film"), dict(path="film" + ending), {}:
         recorder = VideoRecorder(drawing(draw, **attributes), metadata={"mine": 1}, **name)
         assert recorder.functional and recorder.enabled and recorder.empty
         for _ in range(2):
             recorder.capture_frame()  # after the end: nothing
             recorder.close()
         assert recorder.functional and not recorder.empty and not recorder.broken
-        stem = os.path.splitext(recorder.path)[0]
-        assert number == 2 or stem == str(tmp_path / ("film" + "1" * number))
+        stem = str(tmp_path / "film") if name else os.path.splitext(recorder.path)[0]
         assert (recorder.path, recorder.metadata_path) == (stem + ending, stem + ".meta.json")
         assert load(recorder.metadata_path)["mine"] == recorder.metadata["mine"] == 1
-        if ending == ".png":
-            assert png_frames(recorder.path)[1] == [(bytes(DRAWN.cast("B")), pytest.approx(1 / 30))]
-        else:
-            assert len(open(recorder.path).readlines()) == 2
+        assert (png_frames(recorder.path)[1] == [(bytes(DRAWN.cast("B")), pytest.approx(1 / 30))] if ending == ".png"
+                else pathlib.Path(recorder.path).read_text().count("\n") == 2)
 
 
-def test_the_frames_that_a_video_takes_from_a_list_are_still_the_users(run, no_ffmpeg):
-    env, frames = drawing(lambda: [frames.pop(0) for _ in frames[:]], render_mode="rgb_array_list"), [DRAWN]
-    with Monitor(env, run) as monitor:
-        monitor.reset()
-        frames += [DRAWN, DRAWN]
-        monitor.step(0)
-        frames.append(DRAWN)
-        assert [len(monitor.render()), len(monitor.render())] == [4, 0]
-
-
-@pytest.mark.parametrize("draw, attributes, said", [
-    (None, {}, ""), (lambda: DRAWN, dict(render_mode=None), "render_mode='rgb_array'"),
-    (lambda: DRAWN, dict(render_mode="human"), "rgb_array"),
+@pytest.mark.parametrize("env, enabled, said", [
+    (Walk(), True, ""), (Picture(), False, ""), (drawing(list, render_mode="human"), True, "rgb_array"),
+    (drawing(list, render_mode=None), True, "render_mode='rgb_array'"),
 ])
-def test_an_environment_that_draws_nothing_has_no_videos_and_one_line_says_why(run, caplog, draw, attributes, said):
-    env = record(run, 3, walk=lambda: drawing(draw, **attributes), video_callable=every)
-    assert env.videos == [] and len(files(run)) == 3 and len(env.get_episode_lengths()) == 3
-    assert len(caplog.records) == bool(said) and said in caplog.text
-
-
-@pytest.mark.parametrize("enabled", [True, False])
-def test_a_video_recorder_that_captures_nothing_leaves_no_recording(tmp_path, enabled):
-    recorder = VideoRecorder(Picture(), base_path=str(tmp_path / "film"), enabled=enabled)
-    if not enabled:
+def test_where_nothing_is_drawn_there_is_no_video_and_one_line_says_why(tmp_path, caplog, env, enabled, said):
+    for _ in range(2):
+        recorder = VideoRecorder(env, base_path=str(tmp_path / "film"), enabled=enabled)
         recorder.capture_frame()
-    recorder.close()
-    assert recorder.functional == recorder.enabled == enabled and recorder.empty and not recorder.broken
-    assert [content["empty"] for content in metadata_of(tmp_path)] == [True] * len(files(tmp_path)) == [True] * enabled
+        recorder.close()
+    assert not recorder.functional and not recorder.enabled and recorder.empty and not recorder.broken
+    assert files(tmp_path) == [] and len(caplog.records) == bool(said) and said in caplog.text
+
+
+def test_a_video_recorder_that_captures_nothing_leaves_no_recording(tmp_path):
+    VideoRecorder(Picture(), base_path=str(tmp_path / "film")).close()
+    assert files(tmp_path) == ["film.meta.json"] and load(tmp_path, "film.meta.json")["empty"] is True
 
 
 @pytest.mark.parametrize("mode, options, words", [
@@ -979,11 +875,9 @@ def test_a_video_recorder_that_captures_nothing_leaves_no_recording(tmp_path, en
     ("rgb_array", dict(path="a.png", fps=0), "fps"), ("rgb_array", dict(path="a.png", base_path="a"), "base_path"),
     ("rgb_array", dict(path="a.mp4"), "ffmpeg"),
 ])
-def test_a_path_that_cannot_be_is_an_error(tmp_path, monkeypatch, no_ffmpeg, mode, options, words):
-    monkeypatch.chdir(str(tmp_path))
+def test_a_path_that_cannot_be_is_an_error(no_ffmpeg, mode, options, words):
     with pytest.raises(DependencyNotInstalled if words == "ffmpeg" else Error, match=words):
         VideoRecorder(drawing(list, render_mode=mode), **options)
-    assert files(tmp_path) == []
 
 
 @pytest.mark.parametrize("metadata, fps, expected", [
@@ -996,9 +890,9 @@ def test_the_frame_rate_is_fps_or_the_environments_or_thirty(tmp_path, metadata,
     assert VideoRecorder(env, base_path=str(tmp_path / "film"), fps=fps).frames_per_sec == expected
 
 
-def film(path, frames, fps=10):
+def film(frames, fps=10, **path):
     """Record frames, one after the other; the path."""
-    recorder = VideoRecorder(drawing(iter(frames).__next__), path=str(path), fps=fps)
+    recorder = VideoRecorder(drawing(iter(frames).__next__), fps=fps, **path)
     for _ in frames:
         recorder.capture_frame()
     recorder.close()
@@ -1010,9 +904,8 @@ def film(path, frames, fps=10):
 @pytest.mark.parametrize("height, width, channels, fps, rate", [
     (64, 96, 3, 30, "30/1"), (63, 95, 3, 12.5, "25/2"), (35, 51, 4, 29.97, "2997/100"), (33, 40, 1, 0.5, "1/2"),
     (20, 31, 0, 240, "240/1"), (3, 2, 3, 30, "30/1"), (1, 1, 3, 30, "30/1")])
-def test_an_mp4_of_any_size_and_rate_shows_the_right_colours_up_to_its_edges(
-        tmp_path, height, width, channels, fps, rate):
-    path = film(tmp_path / "a.mp4", [patches(height, width, channels)] * 7, fps)
+def test_an_mp4_of_any_size_and_rate_shows_the_right_colours(tmp_path, height, width, channels, fps, rate):
+    path = film([patches(height, width, channels)] * 7, fps, path=tmp_path / "a.mp4")
     found, size = probe(path), (width + width % 2, height + height % 2)
     assert (found["width"], found["height"], found["frames"], found["r_frame_rate"]) == size + (7, rate)
     assert (found["codec_name"], found["pix_fmt"]) == ("h264", "yuv420p")
@@ -1026,19 +919,17 @@ def test_an_mp4_of_any_size_and_rate_shows_the_right_colours_up_to_its_edges(
 
 @needs_ffmpeg
 def test_with_ffmpeg_an_episode_is_an_mp4_complete_without_close(run):
-    env = Monitor(Picture(length=9), run, every)
-    play(env)
-    (path, metadata), = env.videos
-    told = load(metadata)
-    version = told.pop("encoder_version")
-    assert told == {"episode_id": 0, "content_type": "video/mp4", "empty": False, "broken": False}
-    assert version["backend"] == "ffmpeg" and version["version"].startswith("ffmpeg version")
-    assert version["cmdline"][0] == "ffmpeg" and not any(run in word for word in version["cmdline"])
-    with open(path, "rb") as file:
-        content = file.read()
-    assert 0 < content.index(b"moov") < content.index(b"mdat")  # it can be played before it is loaded
-    assert frames_of(path) == 10 and len(files(run)) == 3  # no temporary one
-    env.close()
+    with Monitor(Picture(length=9), run, every) as env:
+        play(env)
+        (path, metadata), = env.videos
+        told = load(metadata)
+        version = told.pop("encoder_version")
+        assert told == {"episode_id": 0, "content_type": "video/mp4", "empty": False, "broken": False}
+        assert version["backend"] == "ffmpeg" and version["version"].startswith("ffmpeg version")
+        assert version["cmdline"][0] == "ffmpeg" and not any(run in word for word in version["cmdline"])
+        content = pathlib.Path(path).read_bytes()
+        assert 0 < content.index(b"moov") < content.index(b"mdat")  # it can be played before it is loaded
+        assert frames_of(path) == 10 and len(files(run)) == 3  # no temporary one
 
 
 @needs_ffmpeg
@@ -1059,25 +950,19 @@ def test_memory_does_not_grow_with_the_episode_and_no_temporary_directory_is_nee
 
 
 @needs_ffmpeg
-def test_an_ffmpeg_without_h264_makes_an_mp4_all_the_same(run, fake_ffmpeg):
-    fake_ffmpeg('#!/bin/sh\ncase "$*" in *-encoders*) {0} "$@" | {1} -v 264;; *) exec {0} "$@";; esac\n'.format(
-        FFMPEG, TOOLS["grep"]))
-    assert len(decode(film(run + ".mp4", [patches(8, 8)] * 3), 2, (8, 8), FFMPEG)) == 8
-
-
-@needs_ffmpeg
-@pytest.mark.parametrize("imageio, path, asked, ending", [
-    ("fake", "real", True, ".mp4"), ("real", "fake", False, ".mp4"), ("", "fake", True, ".png"),
-    ("", ".", False, ".png"), ("", "bin", False, ".png"),  # whatever lies in a directory that one happens to stand in
+@pytest.mark.parametrize("does, imageio, path, asked, ending", [
+    ("exit 1", "fake", "real", True, ".mp4"), ("exit 1", "real", "fake", False, ".mp4"),
+    ("exit 1", "", "fake", True, ".png"), ("exit", "", ".", False, ".png"), ("exit", "", "bin", False, ".png"),
+    ('case "$*" in *-encoders*) {0} "$@" | {1} -v 264;; *) exec {0} "$@";; esac', "", "fake", True, ".mp4"),
 ])
-def test_the_ffmpeg_of_imageio_comes_before_that_of_an_absolute_path_and_need_not_work(
-        tmp_path, fake_ffmpeg, monkeypatch, imageio, path, asked, ending):
-    programs = {"fake": fake_ffmpeg(f"#!/bin/sh\n{TOOLS['touch']} {tmp_path}/asked\nexit 1\n"), "real": FFMPEG}
+def test_the_first_ffmpeg_that_works_is_taken(tmp_path, fake_ffmpeg, monkeypatch, does, imageio, path, asked, ending):
+    fake = fake_ffmpeg(f"#!/bin/sh\n{TOOLS['touch']} {tmp_path}/asked\n" + does.format(FFMPEG, TOOLS["grep"]))
+    programs = {"fake": fake, "real": FFMPEG, "": ""}
     monkeypatch.chdir(str(tmp_path / "bin" if path == "." else tmp_path))
-    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", programs.get(imageio, ""))
-    monkeypatch.setenv("PATH", os.path.dirname(programs[path]) if path in programs else path)
-    assert VideoRecorder(Picture(), base_path=str(tmp_path / "film")).path.endswith(ending)
-    assert (tmp_path / "asked").exists() is asked
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", programs[imageio])
+    monkeypatch.setenv("PATH", os.path.dirname(programs.get(path, path + "/")))
+    assert len(decode(film([DRAWN], base_path=str(tmp_path / "film")), 0, (8, 8))) == 8
+    assert files(tmp_path, ending) == ["film" + ending] and (tmp_path / "asked").exists() is asked
 
 
 @pytest.mark.parametrize("channels, spots, rectangle, stills, fps", [
@@ -1085,12 +970,11 @@ def test_the_ffmpeg_of_imageio_comes_before_that_of_an_absolute_path_and_need_no
     (3, [(39, 59)], (1, 1, 59, 39), 3000, 29.97), (1, [(0, 59), (39, 0)], (60, 40, 0, 0), 5, 240),
     (4, [(7, 3), (7, 50)], (48, 1, 3, 7), 2, 1e6),
 ])
-def test_an_animated_png_has_exact_pixels_for_the_right_time_and_stores_what_changed(
-        tmp_path, channels, spots, rectangle, stills, fps):
+def test_an_animated_png_stores_what_changes_exactly(tmp_path, channels, spots, rectangle, stills, fps):
     def picture(*spots):
         return frame(40, 60, channels, lambda row, column: (row * 6 + ((row, column) in spots), column, 7, 9))
 
-    path = film(tmp_path / "a.png", [picture()] + [picture(*spots)] * stills, fps)
+    path = film([picture()] + [picture(*spots)] * stills, fps, path=tmp_path / "a.png")
     with open(path, "rb") as file:
         assert struct.unpack(">IIII", file.read().split(b"fcTL")[2][4:20]) == rectangle
     shape, ((first, _), *found) = png_frames(path)
@@ -1102,11 +986,9 @@ def test_an_animated_png_has_exact_pixels_for_the_right_time_and_stores_what_cha
 def test_frames_in_any_memory_order_record_the_right_picture(tmp_path):
     numpy = pytest.importorskip("numpy", reason="needs numpy: pip install numpy")
     upright = numpy.array(patches(40, 60))
-    read_only = upright.copy()
-    read_only.flags.writeable = False
     pixels = (ctypes.c_ubyte * 3 * 60 * 40).from_buffer_copy(upright.tobytes())  # its format is "<B"
-    path = film(tmp_path / "a.png", [numpy.asfortranarray(upright), read_only, pixels, upright[::-1].copy()[::-1],
-                                     numpy.repeat(upright, 2, axis=1)[:, ::2]])
+    path = film([pixels, numpy.asfortranarray(upright), numpy.broadcast_to(upright, upright.shape),
+                 upright[::-1].copy()[::-1], numpy.repeat(upright, 2, axis=1)[:, ::2]], path=tmp_path / "a.png")
     assert png_frames(path)[1] == [(upright.tobytes(), 0.5)]
 
 
@@ -1148,54 +1030,36 @@ def damage(directory, ending, content):
         file.write(content)
 
 
-def test_results_have_gyms_ten_keys_and_info_of_an_unfinished_run_too(run):
-    env = Monitor(Walk(), run)
-    for episodes in (0, 2):
-        play(env, episodes)
-        results = load_results(run)
-        assert set(results) == {"manifests", "env_info", "data_sources", "initial_reset_timestamps",
-                                "initial_reset_timestamp", "videos", "info", *LISTS}
-        assert results["timestamps"] == env.stats_recorder.timestamps == sorted(results["timestamps"])
-        assert [results[key] for key in ("episode_lengths", "episode_rewards", "episode_types", "data_sources")] == [
-            [3] * episodes, [6.0] * episodes, ["t"] * episodes, [0] * episodes]
-        assert results["manifests"] == results["videos"] == [] and results["info"] == {}
-        assert results["env_info"] == {"env_id": "Walk", "gym_version": "none"}
+def test_results_have_gyms_ten_keys_and_info_before_the_first_episode_too(run):
+    with Monitor(Walk(), run) as env:
+        assert load_results(run) == {
+            "manifests": [], "data_sources": [], "initial_reset_timestamps": [], "initial_reset_timestamp": 0,
+            "videos": [], "info": {}, "env_info": {"env_id": "Walk", "gym_version": "none"},
+            **{key: [] for key in LISTS}}
+        play(env, 2)
+    results = load_results(run)
+    assert results["manifests"] == detect_training_manifests(run) != [] and results["data_sources"] == [0, 0]
     assert results["initial_reset_timestamps"] == [results["initial_reset_timestamp"]]
     assert results["initial_reset_timestamp"] <= results["timestamps"][0]
-    env.close()
-    assert dict(load_results(run), manifests=[]) == dict(load_results(run), **{key: results[key] for key in (
-        "manifests", *LISTS)}) and load_results(run)["manifests"] == detect_training_manifests(run)
 
 
-def test_several_monitors_in_a_directory_are_merged_by_time(run):
-    with Monitor(Walk(length=2), run, uid="a") as a, Monitor(Walk(length=3), run, uid="b", resume=True) as b:
-        for env in (a, b, b, a):
-            play(env)
-    results = load_results(run)
-    assert results["episode_lengths"] == [2, 3, 3, 2] and results["data_sources"] in ([0, 1, 1, 0], [1, 0, 0, 1])
-    assert len(results["manifests"]) == len(results["initial_reset_timestamps"]) == 2
-    assert results["initial_reset_timestamp"] == min(results["initial_reset_timestamps"])
+FEWER = json.dumps({"initial_reset_timestamp": 1.0, "timestamps": [1.0], "episode_lengths": [9],
+                    "episode_rewards": [9.0], "episode_types": ["t"]}).encode()
 
 
-@pytest.mark.parametrize("torn", ["6.0", "6.0,3,0.1", "6.0,3,0.1,t", '6.0,3,0.1,t,"a'])
-def test_a_torn_last_line_is_left_out_and_so_is_a_run_that_was_killed_in_its_first(run, torn):
-    record(run, 2)
-    for name in files(run, ".json"):
-        os.unlink(os.path.join(run, name))
-    for name, content in (files(run)[0], torn), ("openaigym.episode_batch.9999.killed.monitor.csv", "#{"):
-        with open(os.path.join(run, name), "a") as file:
-            file.write(content)
-    assert load_results(run)["episode_lengths"] == [3, 3] and Monitor(Walk(), run, resume=True).episode_id == 2
-
-
-@pytest.mark.parametrize("ending", [".stats.json", ".manifest.json"])
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"timestamps": []}', b"\xff\xfe", json.dumps({
-    "initial_reset_timestamp": 1.0, "timestamps": [1.0], "episode_lengths": [9], "episode_rewards": [9.0],
-    "episode_types": ["t"]}).encode()])
-def test_whatever_the_json_beside_a_journal_holds_the_journal_counts(run, ending, content):
+@pytest.mark.parametrize("stats, manifest, torn", [
+    (b"", b"{", b"6.0"), (b"[]", b"", b"6.0,3,0.1"), (b'{"timestamps": []}', b"[]", b"6.0,3,0.1,t"),
+    (b"\xff\xfe", b"{}", b'6.0,3,0.1,t,"a'), (FEWER, FEWER, b""),
+])
+def test_the_journal_counts_whatever_the_json_beside_it_holds_but_for_a_torn_last_line(run, stats, manifest, torn):
     timestamps = record(run, 2).stats_recorder.timestamps
-    damage(run, ending, content)
-    assert load_results(run)["timestamps"] == timestamps
+    damage(run, ".stats.json", stats)
+    damage(run, ".manifest.json", manifest)
+    with open(os.path.join(run, files(run, ".monitor.csv")[0]), "ab") as journal:
+        journal.write(torn)
+    with open(os.path.join(run, "openaigym.episode_batch.9999.killed.monitor.csv"), "wb") as journal:
+        journal.write(b"#{")  # killed in its first line
+    assert load_results(run)["timestamps"] == timestamps and Monitor(Walk(), run, resume=True).episode_id == 2
 
 
 T_START = '#{"t_start": 1.0}\n'
@@ -1203,10 +1067,9 @@ T_START = '#{"t_start": 1.0}\n'
 
 @pytest.mark.parametrize("key, value", [
     ("timestamps", None), ("timestamps", [1.0]), ("timestamps", [1.0, "x"]), ("episode_lengths", [1, 2.5]),
-    ("episode_lengths", [1, -2]), ("episode_rewards", [1.0, None]), ("episode_rewards", 5), ("episode_types", ["t"]),
-    ("episode_types", ["t", "x"]), ("episode_types", "tt"), ("initial_reset_timestamp", "x"), ("env_info", 5),
-    ("videos", [["../outside", "b"]]), ("videos", [["a", "/b"]]), ("videos", [["a"]]), ("videos", None),
-    *(("stats", name) for name in ("../outside.json", "/etc/passwd", "..", "", "a\\b", "a\0b", 5)),
+    ("episode_lengths", [1, -2]), ("episode_rewards", [1.0, None]), ("episode_types", ["t", "x"]),
+    ("episode_types", "tt"), ("initial_reset_timestamp", "x"), ("env_info", 5), ("videos", [["a", "/b"]]),
+    ("videos", [["a"]]), *(("stats", name) for name in ("../outside.json", "..", "", "a\\b", "a\0b", 5)),
     *(("journal", T_START + rows) for rows in (
         "x,y\n1,2\n", "r,l,t,type\n1.0,1\n", "r,l,t,type\nno,1,0.1,t\n", "r,l,t,type\n1.0,1.5,0.1,t\n",
         "r,l,t,type\n1.0,-1,0.1,t\n", "r,l,t,type\n1.0,1,nan,t\n", "r,l,t,type\n1.0,1,0.1,x\n")),
@@ -1238,39 +1101,33 @@ def test_a_directory_of_stable_baselines3_is_read(tmp_path, name):
     assert results["info"] == {"won": [True, None]} and results["env_info"]["env_id"] == "Walk"
 
 
-def test_a_directory_that_is_missing_or_holds_no_run_or_different_ones_is_an_error_that_names_it(tmp_path):
+def test_a_directory_that_is_missing_or_holds_no_run_is_an_error_that_names_it(tmp_path):
     (tmp_path / "weights.bin").write_text("precious")
     for directory in (tmp_path / "missing", tmp_path, tmp_path / "weights.bin"):
         with pytest.raises(Error, match=directory.name):
             load_results(str(directory))
-    write_gym_run(tmp_path, "0.1")
-    write_gym_run(tmp_path, "0.2", "Other")
-    with pytest.raises(Error, match=tmp_path.name + ".*Other.*Walk"):
-        load_results(tmp_path)
 
 
-@pytest.mark.parametrize("spoil", ["remove", "cut", "broken"])
-def test_a_video_is_listed_if_its_metadata_say_so_and_its_file_is_whole(run, no_ffmpeg, spoil):
-    (first, metadata), second = record(run, 2, walk=Picture).videos
-    if spoil == "remove":
-        os.unlink(first)
-    elif spoil == "cut":
-        os.truncate(first, os.path.getsize(first) - 5)
-    else:
-        damage(run, "0.meta.json", json.dumps(dict(load(metadata), broken=True)).encode())
-    assert load_results(run)["videos"] == [second]
+def test_a_video_is_listed_if_its_metadata_say_so_and_its_file_is_whole(run, no_ffmpeg):
+    videos = record(run, 4, walk=Picture, video_callable=every).videos
+    os.unlink(videos[0][0])
+    os.truncate(videos[1][0], os.path.getsize(videos[1][0]) - 5)
+    damage(run, "2.meta.json", json.dumps(dict(load(videos[2][1]), broken=True)).encode())
+    assert load_results(run)["videos"] == videos[3:]
 
 
-def test_gyms_helpers_answer_as_gyms_do(tmp_path):
+def test_gyms_helpers_answer_as_gyms_do_and_runs_of_different_environments_are_an_error(tmp_path):
     path = str(tmp_path / write_gym_run(tmp_path)[0])
     assert gym_monitor.merge_stats_files([path, path]) == (
         [0, 1, 0, 1], [10.0, 10.0], [11.0, 11.0, 12.0, 12.0], [5] * 4, [1.5] * 4, ["t", "t", "e", "e"], 10.0)
     info = {"env_id": "Walk", "gym_version": "none"}
     assert gym_monitor.load_env_info_from_manifests(detect_training_manifests(tmp_path), tmp_path) == info
     assert gym_monitor.collapse_env_infos([info, info], "dir") == info
-    for infos in ([info, dict(info, env_id="B")], []):
-        with pytest.raises(Error, match="dir"):
-            gym_monitor.collapse_env_infos(infos, "dir")
+    with pytest.raises(Error, match="dir"):
+        gym_monitor.collapse_env_infos([], "dir")
+    write_gym_run(tmp_path, "0.2", "Other")
+    with pytest.raises(Error, match=tmp_path.name + ".*Other.*Walk"):
+        load_results(tmp_path)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
