@@ -135,13 +135,6 @@ def frame(height, width, channels, colour):
     return memoryview(pixels).cast("B", [height, width, channels])
 
 
-def answering(*results):
-    """A walk whose steps answer these, one after the other, and then again."""
-    env, answers = Walk(), itertools.cycle(results)
-    env.step = lambda action: next(answers)
-    return env
-
-
 def drawing(render, **attributes):
     """A walk with a `render`, and attributes that tell of it."""
     env = Walk()
@@ -183,8 +176,7 @@ def load(*path):
 
 
 def read_json(directory, ending):
-    name, = files(directory, ending)
-    return load(directory, name)
+    return load(directory, *files(directory, ending))
 
 
 def metadata_of(directory):
@@ -193,10 +185,8 @@ def metadata_of(directory):
 
 def journal_rows(directory):
     """The header of the only journal in a directory, and its rows."""
-    name, = files(directory, ".monitor.csv")
-    with open(os.path.join(str(directory), name), newline="") as file:
-        header = json.loads(file.readline()[1:])
-        return header, list(csv.DictReader(file))
+    with open(os.path.join(str(directory), *files(directory, ".monitor.csv")), newline="") as file:
+        return json.loads(file.readline()[1:]), list(csv.DictReader(file))
 
 
 def probe(path):
@@ -448,9 +438,8 @@ def test_completed_episodes_are_counted_and_no_others(anywhere, walk, plan, type
     *((result, "step") for result in (None, (), (0, 1.0), (0, 1.0, True, False, {}, 6), 5, {})),
 ], ids=lambda value: str(value)[:20])
 def test_a_step_passes_unchanged_or_is_an_error_if_it_has_no_form_that_is_known(anywhere, result, error):
-    env = answering(result)
-    first = env.reset()
-    env.reset = lambda **options: vars(env).update(options) or first
+    env, first = Walk(), ("first", {})
+    env.reset, env.step = lambda **options: vars(env).update(options) or first, lambda action: result
     with Monitor(env, anywhere, info_keywords=("a",)) as monitor:
         for _ in range(2):
             assert monitor.reset(seed=3) is first and env.seed == 3
@@ -550,12 +539,17 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name, value", [(name, value) for name in sorted(BAD) for value in BAD[name]])
-def test_a_bad_argument_is_an_error_that_names_it_and_leaves_nothing(tmp_path, monkeypatch, name, value):
+@pytest.mark.parametrize("thing, options, words", [
+    *((Monitor, {"directory": "new/one", name: value}, name) for name in sorted(BAD) for value in BAD[name]),
+    (VideoRecorder, dict(path="a.gif"), ".png"), (VideoRecorder, dict(path="a.png", fps=0), "fps"),
+    (VideoRecorder, dict(path="a.png", base_path="a"), "base_path"), (VideoRecorder, dict(path="a.mp4"), "ffmpeg"),
+    (VideoRecorder, dict(path="a.mp4", env=drawing(str, render_mode="ansi")), ".cast"),
+])
+def test_a_bad_argument_is_an_error_that_names_it(tmp_path, monkeypatch, no_ffmpeg, thing, options, words):
     monkeypatch.chdir(str(tmp_path))
     (tmp_path / "mine").write_text("a file")
-    with pytest.raises(Error, match=name):
-        Monitor(**dict(dict(env=Walk(), directory=os.path.join("run", "below")), **{name: value}))
+    with pytest.raises(DependencyNotInstalled if words == "ffmpeg" else Error, match=words):
+        thing(**dict(dict(env=Picture()), **options))
     assert files(tmp_path) == ["mine"] and (tmp_path / "mine").read_text() == "a file"
 
 
@@ -581,14 +575,14 @@ def test_an_earlier_run_is_refused_with_up_to_five_of_its_files_and_both_ways_ou
 @pytest.mark.parametrize("clear, left", [(clear_monitor_files, 0), (lambda run: record(run, force=True), 3)])
 def test_clearing_and_force_remove_our_files_and_nothing_else(run, clear, left):
     record(run, 5)
-    others = {"0.monitor.csv", "openaigym.directory", "openaigymnast"}
-    for name in others:
-        os.mkdir(os.path.join(run, name))
+    os.mkdir(os.path.join(run, "openaigym.directory"))
+    for name in "0.monitor.csv", "openaigymnast":
+        open(os.path.join(run, name), "w").close()
     assert len(detect_monitor_files(run)) == 3
     assert detect_training_manifests(run) == [os.path.join(run, name) for name in files(run, ".manifest.json")]
     assert detect_training_manifests("x", ["openaigym.manifest.1", "y"]) == [os.path.join("x", "openaigym.manifest.1")]
     clear(run)
-    assert others <= set(files(run)) and len(detect_monitor_files(run)) == len(files(run)) - 3 == left
+    assert {"0.monitor.csv", "openaigym.directory", "openaigymnast"} <= set(files(run)) and len(files(run)) == 3 + left
 
 
 def test_force_ends_what_this_process_recorded_there_before(run, no_ffmpeg, caplog):
@@ -600,8 +594,7 @@ def test_force_ends_what_this_process_recorded_there_before(run, no_ffmpeg, capl
         play(env)
         assert len(caplog.records) == 1
         old.close()
-    results = load_results(run)
-    assert results["episode_lengths"] == [2] and results["videos"] == [] and len(files(run)) == 3
+    assert load_results(run)["episode_lengths"] == [2] and len(files(run)) == 3
 
 
 def test_resume_goes_on_with_the_numbering_of_its_uid_or_is_an_error_in_another_environment(run, no_ffmpeg, caplog):
@@ -657,7 +650,8 @@ def test_a_directory_holds_journal_statistics_manifest_and_videos(tmp_path, monk
 
 def test_journal_results_and_json_hold_the_same_exact_numbers_the_first_two_the_moment_an_episode_is_over(run):
     rewards, before = [0.1, 1e-300, 1 / 3, math.inf, -2.5, 12345678901234567.0], time.time()
-    env = Monitor(answering(*((0, reward, True, False, {}) for reward in rewards)), run)
+    env = Monitor(Walk(), run)
+    env.unwrapped.step = lambda action: (0, rewards[env.episode_id], True, False, {})
     for episode in range(6):
         assert len(journal_rows(run)[1]) == len(load_results(run)["timestamps"]) == episode
         play(env)
@@ -684,13 +678,10 @@ def test_write_upon_reset_writes_statistics_and_manifest_at_each_of_the_first_th
     assert len(read_json(run, ".stats.json")["timestamps"]) == len(journal_rows(run)[1]) == 1050
 
 
-Silent = type("Silent", (), {"__str__": lambda self: 1 / 0})
-
-
 @pytest.mark.parametrize("value, cell, kind", [
-    (True, "True", bool), (1, "1", int), (-0.0, "-0.0", float), (None, "", None), (Silent(), "", None),
-    ("yes", "yes", str), ('a "b", c\nd', 'a "b", c d', str), ("caf\u00e9", "caf\u00e9", str),
-    ("caf\udce9.txt", "caf\\udce9.txt", str), ('nul\0 "it"', 'nul  "it"', str),
+    (True, "True", bool), (1, "1", int), (-0.0, "-0.0", float), (None, "", None), ("yes", "yes", str),
+    (type("Silent", (), {"__str__": lambda self: 1 / 0})(), "", None), ('a "b", c\nd', 'a "b", c d', str),
+    ("caf\u00e9", "caf\u00e9", str), ("caf\udce9.txt", "caf\\udce9.txt", str), ('nul\0 "it"', 'nul  "it"', str),
     ("line\u2028line\x85line\r\nline", "line line line line", str), ('a,"' * 100000, 'a,"a,"', str),
 ], ids=lambda value: repr(value)[:20])
 def test_an_info_keyword_is_in_info_episode_in_the_journal_and_in_results(run, value, cell, kind):
@@ -791,9 +782,9 @@ def test_keep_video_decides_which_files_stay(run, no_ffmpeg, caplog):
     with Monitor(Picture(), run, lambda episode: episode < 3, keep_video=lambda episode: asked.append(
             episode) or answers[episode.episode_id]()) as env:
         play(env, 4)
+        env.videos.clear()  # the list is the caller's own
         assert [path.split(".")[-2] for path, _ in env.videos] == ["video000001", "video000002"]
-    assert [(e.episode_id, e.reward, e.length, e.info["episode"]["l"]) for e in asked] == [
-        (0, 6.0, 3, 3), (1, 6.0, 3, 3), (2, 6.0, 3, 3)]
+    assert [(*episode[:3], episode.info["episode"]["l"]) for episode in asked] == [(n, 6.0, 3, 3) for n in range(3)]
     assert len(files(run, ".png")) == len(files(run, ".meta.json")) == 2 and len(caplog.records) == 1
 
 
@@ -853,31 +844,17 @@ def test_the_video_recorder_films_every_form_of_render(tmp_path, monkeypatch, no
 
 
 @pytest.mark.parametrize("env, enabled, said", [
-    (Walk(), True, ""), (Picture(), False, ""), (drawing(list, render_mode="human"), True, "rgb_array"),
-    (drawing(list, render_mode=None), True, "render_mode='rgb_array'"),
+    (drawing(list, render_mode="rgb_array_list"), True, None), (Picture(), False, ""), (Walk(), True, ""),
+    (drawing(list, render_mode=None), True, "='rgb_array'"), (drawing(list, render_mode="human"), True, "'rgb_array'"),
 ])
 def test_where_nothing_is_drawn_there_is_no_video_and_one_line_says_why(tmp_path, caplog, env, enabled, said):
     for _ in range(2):
         recorder = VideoRecorder(env, base_path=str(tmp_path / "film"), enabled=enabled)
         recorder.capture_frame()
         recorder.close()
-    assert not recorder.functional and not recorder.enabled and recorder.empty and not recorder.broken
-    assert files(tmp_path) == [] and len(caplog.records) == bool(said) and said in caplog.text
-
-
-def test_a_video_recorder_that_captures_nothing_leaves_no_recording(tmp_path):
-    VideoRecorder(Picture(), base_path=str(tmp_path / "film")).close()
-    assert files(tmp_path) == ["film.meta.json"] and load(tmp_path, "film.meta.json")["empty"] is True
-
-
-@pytest.mark.parametrize("mode, options, words", [
-    ("ansi", dict(path="a.mp4"), ".cast"), ("rgb_array", dict(path="a.gif"), ".png"),
-    ("rgb_array", dict(path="a.png", fps=0), "fps"), ("rgb_array", dict(path="a.png", base_path="a"), "base_path"),
-    ("rgb_array", dict(path="a.mp4"), "ffmpeg"),
-])
-def test_a_path_that_cannot_be_is_an_error(no_ffmpeg, mode, options, words):
-    with pytest.raises(DependencyNotInstalled if words == "ffmpeg" else Error, match=words):
-        VideoRecorder(drawing(list, render_mode=mode), **options)
+    assert recorder.functional == recorder.enabled == (said is None) and recorder.empty and not recorder.broken
+    assert [content["empty"] for content in metadata_of(tmp_path)] == [True] * len(files(tmp_path)) == [True] * recorder.enabled
+    assert len(caplog.records) == bool(said) and (said or "") in caplog.text
 
 
 @pytest.mark.parametrize("metadata, fps, expected", [
@@ -918,35 +895,29 @@ def test_an_mp4_of_any_size_and_rate_shows_the_right_colours(tmp_path, height, w
 
 
 @needs_ffmpeg
-def test_with_ffmpeg_an_episode_is_an_mp4_complete_without_close(run):
-    with Monitor(Picture(length=9), run, every) as env:
-        play(env)
-        (path, metadata), = env.videos
-        told = load(metadata)
-        version = told.pop("encoder_version")
-        assert told == {"episode_id": 0, "content_type": "video/mp4", "empty": False, "broken": False}
-        assert version["backend"] == "ffmpeg" and version["version"].startswith("ffmpeg version")
-        assert version["cmdline"][0] == "ffmpeg" and not any(run in word for word in version["cmdline"])
-        content = pathlib.Path(path).read_bytes()
-        assert 0 < content.index(b"moov") < content.index(b"mdat")  # it can be played before it is loaded
-        assert frames_of(path) == 10 and len(files(run)) == 3  # no temporary one
-
-
-@needs_ffmpeg
-def test_memory_does_not_grow_with_the_episode_and_no_temporary_directory_is_needed(run):
+def test_with_ffmpeg_an_episode_is_an_mp4_complete_without_close_and_memory_does_not_grow_with_it(run):
     status, out, err = run_script("""
         import resource, tempfile
-        tempfile._candidate_tempdir_list = lambda: ["/nowhere"]
+        tempfile._candidate_tempdir_list = lambda: ["/nowhere"]  # no temporary directory is needed
         Picture.render = lambda self, big=memoryview(bytes(1500000)).cast("B", [500, 1000, 3]): big
-        with Monitor(Picture(length=100), sys.argv[1]) as env:
-            env.reset()
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            while not env.step(0)[2]:
-                pass
-        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+        env = Monitor(Picture(length=100), sys.argv[1])
+        env.reset()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        while not env.step(0)[2]:
+            pass
+        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, *env.videos[0], flush=True)
+        os._exit(0)
     """, run)
-    assert (status, err) == (0, "") and int(out) < 20  # of 150 MB
-    assert frames_of(load_results(run)["videos"][0][0]) == 101
+    megabytes, path, metadata = out.split()
+    assert (status, err) == (0, "") and int(megabytes) < 20  # of 150
+    assert frames_of(path) == 101 and probe(path)["r_frame_rate"] == "25/1" and len(files(run)) == 3
+    told = load(metadata)
+    version = told.pop("encoder_version")
+    assert told == {"episode_id": 0, "content_type": "video/mp4", "empty": False, "broken": False}
+    assert version["backend"] == "ffmpeg" and version["version"].startswith("ffmpeg version")
+    assert version["cmdline"][0] == "ffmpeg" and not any(run in word for word in version["cmdline"])
+    content = pathlib.Path(path).read_bytes()
+    assert 0 < content.index(b"moov") < content.index(b"mdat")  # it can be played before it is loaded
 
 
 @needs_ffmpeg
@@ -1025,8 +996,7 @@ def write_gym_run(directory, infix="0.7", env_id="Walk", journal=None, **wrong):
 
 def damage(directory, ending, content):
     """Write something else into the file with that ending."""
-    name, = files(directory, ending)
-    with open(os.path.join(str(directory), name), "wb") as file:
+    with open(os.path.join(str(directory), *files(directory, ending)), "wb") as file:
         file.write(content)
 
 
@@ -1043,13 +1013,11 @@ def test_results_have_gyms_ten_keys_and_info_before_the_first_episode_too(run):
     assert results["initial_reset_timestamp"] <= results["timestamps"][0]
 
 
-FEWER = json.dumps({"initial_reset_timestamp": 1.0, "timestamps": [1.0], "episode_lengths": [9],
-                    "episode_rewards": [9.0], "episode_types": ["t"]}).encode()
-
-
 @pytest.mark.parametrize("stats, manifest, torn", [
     (b"", b"{", b"6.0"), (b"[]", b"", b"6.0,3,0.1"), (b'{"timestamps": []}', b"[]", b"6.0,3,0.1,t"),
-    (b"\xff\xfe", b"{}", b'6.0,3,0.1,t,"a'), (FEWER, FEWER, b""),
+    (b"\xff\xfe", b"{}", b'6.0,3,0.1,t,"a'), (
+        b'{"initial_reset_timestamp": 1, "timestamps": [1], "episode_lengths": [9], "episode_rewards": [9.0], '
+        b'"episode_types": ["t"]}', b"{}", b""),
 ])
 def test_the_journal_counts_whatever_the_json_beside_it_holds_but_for_a_torn_last_line(run, stats, manifest, torn):
     timestamps = record(run, 2).stats_recorder.timestamps
@@ -1062,15 +1030,12 @@ def test_the_journal_counts_whatever_the_json_beside_it_holds_but_for_a_torn_las
     assert load_results(run)["timestamps"] == timestamps and Monitor(Walk(), run, resume=True).episode_id == 2
 
 
-T_START = '#{"t_start": 1.0}\n'
-
-
 @pytest.mark.parametrize("key, value", [
     ("timestamps", None), ("timestamps", [1.0]), ("timestamps", [1.0, "x"]), ("episode_lengths", [1, 2.5]),
     ("episode_lengths", [1, -2]), ("episode_rewards", [1.0, None]), ("episode_types", ["t", "x"]),
     ("episode_types", "tt"), ("initial_reset_timestamp", "x"), ("env_info", 5), ("videos", [["a", "/b"]]),
     ("videos", [["a"]]), *(("stats", name) for name in ("../outside.json", "..", "", "a\\b", "a\0b", 5)),
-    *(("journal", T_START + rows) for rows in (
+    *(("journal", '#{"t_start": 1.0}\n' + rows) for rows in (
         "x,y\n1,2\n", "r,l,t,type\n1.0,1\n", "r,l,t,type\nno,1,0.1,t\n", "r,l,t,type\n1.0,1.5,0.1,t\n",
         "r,l,t,type\n1.0,-1,0.1,t\n", "r,l,t,type\n1.0,1,nan,t\n", "r,l,t,type\n1.0,1,0.1,x\n")),
     *(("journal", header + "\nr,l,t,type\n") for header in (
