@@ -553,7 +553,7 @@ def test_a_bad_argument_is_an_error_that_names_it(tmp_path, monkeypatch, no_ffmp
     assert files(tmp_path) == ["mine"] and (tmp_path / "mine").read_text() == "a file"
 
 
-def record(directory, episodes=1, walk=Walk, **options):
+def record_walk(directory, episodes=1, walk=Walk, **options):
     """Record a run from beginning to end."""
     with Monitor(walk(), directory, **options) as env:
         play(env, episodes)
@@ -568,13 +568,13 @@ def test_an_earlier_run_is_refused_with_up_to_five_of_its_files_and_both_ways_ou
             Monitor(Walk(), run)
         assert str(refused.value).count("openaigym.") == named and files(run) == before
         for uid in "abc":
-            record(run, uid=uid, resume=True)
+            record_walk(run, uid=uid, resume=True)
     unfinished.close()
 
 
-@pytest.mark.parametrize("clear, left", [(clear_monitor_files, 0), (lambda run: record(run, force=True), 3)])
+@pytest.mark.parametrize("clear, left", [(clear_monitor_files, 0), (lambda run: record_walk(run, force=True), 3)])
 def test_clearing_and_force_remove_our_files_and_nothing_else(run, clear, left):
-    record(run, 5)
+    record_walk(run, 5)
     os.mkdir(os.path.join(run, "openaigym.directory"))
     for name in "0.monitor.csv", "openaigymnast":
         open(os.path.join(run, name), "w").close()
@@ -614,13 +614,13 @@ def test_resume_goes_on_with_the_numbering_of_its_uid_or_is_an_error_in_another_
 
 
 def test_a_name_that_exists_is_not_taken(run, no_ffmpeg):
-    number = int(record(run, uid="me").file_infix.split(".")[0])
+    number = int(record_walk(run, uid="me").file_infix.split(".")[0])
     for name in ("episode_batch.{}.me.monitor.csv", "episode_batch.{}.me.stats.json", "manifest.{}.me.manifest.json",
                  "video.{}.me.video000001.png"):
         number += 1  # a monitor's number is the next one
         open(os.path.join(run, "openaigym." + name.format(number)), "w").close()
     before = {name: os.path.getsize(os.path.join(run, name)) for name in files(run)}
-    record(run, 2, uid="me", resume=True, walk=lambda: drawing(lambda: DRAWN), video_callable=every)
+    record_walk(run, 2, uid="me", resume=True, walk=lambda: drawing(lambda: DRAWN), video_callable=every)
     assert before.items() < {name: os.path.getsize(os.path.join(run, name)) for name in files(run)}.items()
     assert len(files(run)) == len(before) + 7
 
@@ -692,14 +692,14 @@ def test_an_info_keyword_is_in_info_episode_in_the_journal_and_in_results(run, v
         assert entry["what"] is value and entry.get("no") is None
         row, = journal_rows(run)[1]
     assert list(row) == ["r", "l", "t", "type", "what", "no"] and row["what"].startswith(cell) and row["no"] == ""
-    record(run, resume=True)
+    record_walk(run, resume=True)
     found, none = load_results(run)["info"]["what"]
     assert found is none is None if kind is None else type(found) is kind and str(found) == row["what"]
     assert load_results(run)["info"]["no"] == [None, None]
 
 
 def test_the_stats_recorder_works_alone_and_keeps_its_place_and_its_name(run, monkeypatch):
-    record(run)
+    record_walk(run)
     monkeypatch.chdir(os.path.dirname(run))
     recorder = StatsRecorder("run", "openaigym.episode_batch.9.alone", autoreset=True)
     with pytest.raises(Error, match="alone"):
@@ -855,12 +855,13 @@ def test_where_nothing_is_drawn_there_is_no_video_and_one_line_says_why(tmp_path
         recorder.capture_frame()
         recorder.close()
     assert recorder.functional == recorder.enabled == (said is None) and recorder.empty and not recorder.broken
-    assert [content["empty"] for content in metadata_of(tmp_path)] == [True] * len(files(tmp_path)) == [True] * recorder.enabled
+    told = [content["empty"] for content in metadata_of(tmp_path)]
+    assert told == [True] * len(files(tmp_path)) == [True] * recorder.enabled
     assert len(caplog.records) == bool(said) and (said or "") in caplog.text
 
 
 @pytest.mark.parametrize("metadata, fps, expected", [
-    ({"render_fps": 25, "video.frames_per_second": 12}, 50, 50), ({"render_fps": 25}, None, 25), ({}, None, 30),
+    ({"render_fps": 25}, 50, 50), ({"render_fps": 25, "video.frames_per_second": 12}, None, 25), ({}, None, 30),
     ({"video.frames_per_second": 12.5}, None, 12.5), (None, fractions.Fraction(30000, 1001), 30000 / 1001),
     ({"render_fps": None, "video.frames_per_second": 12}, None, 12), ({"render_fps": 0}, None, 30), (None, None, 30),
 ], ids=repr)
@@ -968,7 +969,7 @@ def test_frames_in_any_memory_order_record_the_right_picture(tmp_path):
 def test_text_is_recorded_as_an_asciicast_of_the_size_of_its_largest_frame(run):
     texts = iter(["a", "ab\n\x1b[41mcd\x1b[0m\r\nef\n", "\u4e2d\u6587\u5b57", "\u4e2d"])
     env = drawing(texts.__next__, render_mode="ansi", metadata={"render_fps": 4})
-    (path, metadata), = record(run, walk=lambda: env).videos
+    (path, metadata), = record_walk(run, walk=lambda: env).videos
     assert path.endswith(".video000000.cast") and load(metadata)["content_type"] == "application/x-asciicast"
     with open(path, encoding="ascii") as file:
         header, *events = [json.loads(line) for line in file]
@@ -1019,7 +1020,7 @@ def test_results_have_gyms_ten_keys_and_info_before_the_first_episode_too(run):
         b'"episode_types": ["t"]}', b"{}", b""),
 ])
 def test_the_journal_counts_whatever_the_json_beside_it_holds_but_for_a_torn_last_line(run, stats, manifest, torn):
-    timestamps = record(run, 2).stats_recorder.timestamps
+    timestamps = record_walk(run, 2).stats_recorder.timestamps
     damage(run, ".stats.json", stats)
     damage(run, ".manifest.json", manifest)
     with open(os.path.join(run, files(run, ".monitor.csv")[0]), "ab") as journal:
@@ -1035,7 +1036,7 @@ def test_the_journal_counts_whatever_the_json_beside_it_holds_but_for_a_torn_las
     ("episode_types", "tt"), ("initial_reset_timestamp", "x"), ("env_info", 5), ("videos", [["a", "/b"]]),
     ("videos", [["a"]]), *(("stats", name) for name in ("../outside.json", "..", "", "a\\b", "a\0b", 5)),
     *(("journal", '#{"t_start": 1.0}\n' + rows) for rows in (
-        "x,y\n1,2\n", "r,l,t,type\n1.0,1\n", "r,l,t,type\nno,1,0.1,t\n", "r,l,t,type\n1.0,1.5,0.1,t\n",
+        "l,r,t\n3,1,0.1\n", "r,l,t,type\n1.0,1\n", "r,l,t,type\nno,1,0.1,t\n", "r,l,t,type\n1.0,1.5,0.1,t\n",
         "r,l,t,type\n1.0,-1,0.1,t\n", "r,l,t,type\n1.0,1,nan,t\n", "r,l,t,type\n1.0,1,0.1,x\n")),
     *(("journal", header + "\nr,l,t,type\n") for header in (
         "#{}", "#[1]", '#{"t_start": "x"}', '#{"t_start": 1e999}', '%{"t_start": 1.0}')),
@@ -1053,7 +1054,7 @@ def test_a_directory_of_gyms_closed_in_mid_episode_is_read_and_numbered_on(tmp_p
     results = load_results(tmp_path)
     assert [results[key] for key in LISTS] == [[11.0, 12.0], [5, 5], [1.5, 1.5], ["t", "e"]]
     assert results["initial_reset_timestamps"] == [10.0] and results["env_info"]["env_id"] == "Walk"
-    assert record(tmp_path, resume=True).episode_id == 3
+    assert record_walk(tmp_path, resume=True).episode_id == 3
     assert load_results(tmp_path)["episode_lengths"] == [5, 5, 3]
 
 
@@ -1073,7 +1074,7 @@ def test_a_directory_that_is_missing_or_holds_no_run_is_an_error_that_names_it(t
 
 
 def test_a_video_is_listed_if_its_metadata_say_so_and_its_file_is_whole(run, no_ffmpeg):
-    videos = record(run, 4, walk=Picture, video_callable=every).videos
+    videos = record_walk(run, 4, walk=Picture, video_callable=every).videos
     os.unlink(videos[0][0])
     os.truncate(videos[1][0], os.path.getsize(videos[1][0]) - 5)
     damage(run, "2.meta.json", json.dumps(dict(load(videos[2][1]), broken=True)).encode())
