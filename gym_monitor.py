@@ -2377,8 +2377,8 @@ _MEDIA_TYPES = {".mp4": "video/mp4", ".png": "image/png"}
 _COLUMNS = ["Episodes", "Steps", "Time", "Steps/s", "Last 100", "Evaluation", "Mean", "Best", "Length"]
 _SILENT = "no sign of life for {}: killed?"
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-# What tells the runs of a group apart at the end of a name: `ppo_seed0`, `ppo-1`, or CleanRL's `ppo__1__1700000000`.
-# The end of `lr0.001` or `lr1e-4` is no seed but a setting.
+# What tells the runs of a group apart: the end of `ppo_seed0`, `ppo-1`, or CleanRL's `ppo__1__1700000000`. That of
+# `lr0.001` or `lr1e-4` is no seed but a setting.
 _SEED = re.compile(r"(?i)(?:[-_ ]*(?:seed|run)[-_= ]*|(?<!\de)[-_ ]+|(?<![\d.])(?<!\de)(?<!\de-))\d+(?:_+\d{10})?\Z")
 
 
@@ -2493,10 +2493,9 @@ class _Curve:
                 place = own[index] if 0 <= index < len(own) else None
                 shown, facts, ended = "?" if number is None else number, ["not completed"], 1e300
                 if place is not None:
-                    shown, ended = _number(place), self.ends[place]
-                    facts = ["return " + _number(self.returns[place]), _number(self.lengths[place]) + " steps",
-                             "at step " + _number(self.steps[place])]
-                    facts += ["evaluation"] * (self.types[place] != self.main)
+                    shown, ended, kind = _number(place), self.ends[place], self.types[place]
+                    facts = [f"return {_number(self.returns[place])}", f"{_number(self.lengths[place])} steps",
+                             f"at step {_number(self.steps[place])}"] + ["evaluation"] * (kind != self.main)
                 videos.append({
                     "path": path, "file": os.path.basename(path or metadata_path), "place": place, "facts": facts,
                     "ended": ended, "badge": "", "title": f"Episode {shown}" if step is None else f"From step {step}",
@@ -2535,8 +2534,7 @@ class _Curve:
             return {"n": list(map(len, shares)), "episodes": last, "steps": [self.steps[episode] for episode in last],
                     "time": [self.running(self.ends[episode]) for episode in last], "columns": columns}
 
-        rounds = [(kind, list(episodes)) for kind, episodes in itertools.groupby(
-            range(len(self.types)), key=self.types.__getitem__)]
+        rounds = [(kind, list(some)) for kind, some in itertools.groupby(range(len(self.ends)), self.types.__getitem__)]
         training = [episode for kind, episodes in rounds if kind == self.main for episode in episodes]
         evaluation = _shares([episodes for kind, episodes in rounds if kind != self.main], most)
         return {
@@ -2570,14 +2568,13 @@ def _find_directories(dir: str) -> List[str]:
 
 def _read_curves(dirs: Sequence[str]) -> Tuple[List[_Curve], str]:
     """The curves of all directories, and a note that says what is left out."""
-    curves, notes, paths = [], [], {}
+    curves, notes = [], []
+    paths: Dict[str, str] = {}
     for dir in dirs:
         found = _find_directories(dir)
         if len(found) > _MOST_RUNS:
             notes.append(f"The newest {_MOST_RUNS} of the {len(found)} runs in {dir}.")
-        # By name, and run9 before run10.
-        for directory in sorted(found[:_MOST_RUNS], key=lambda path: re.sub(r"\d+", lambda it: it[0].zfill(12), path)):
-            paths[directory] = os.path.abspath(directory)
+        paths.update((directory, os.path.abspath(directory)) for directory in sorted(found[:_MOST_RUNS]))
     common = os.path.commonpath(list(paths.values()))
     for directory, path in paths.items():
         name = os.path.basename(path) if path == common else os.path.relpath(path, common)
@@ -2774,9 +2771,9 @@ const unitOf = seconds => data.units.find(([unit]) => seconds >= unit) || data.u
 
 // What the reader chooses goes into the address: it outlives a reload, and can be sent to somebody.
 const address = new URLSearchParams(location.hash.slice(1)), off = new Set(address.getAll('off'));
-const longest = Math.max(2, ...runs.map(run => sum(run.training.n))), usual = Math.min(10, longest / 4);
+const longest = Math.max(2, ...runs.map(run => sum(run.training.n)));
 const WINDOWS = [1, 10, 100, 1e3, 1e4, 1e5].flatMap(w => [w, 2 * w, 5 * w]).filter(w => w <= longest / 2);
-let smooth = +address.get('smooth') || WINDOWS.filter(w => w <= Math.max(1, usual, longest / 20)).pop();
+let smooth = +address.get('smooth') || WINDOWS.filter(w => w <= Math.max(10, longest / 20)).pop();
 let axis = address.get('axis') || data.axis, zoom = address.get('zoom')?.split(',').map(Number);
 
 // A row of the table, which is the legend too, is a run or the mean of a group. Several groups have a colour each.
@@ -2896,13 +2893,11 @@ const marks = ({X, base, layers, width, videos}) => {   // one per video, side b
 };
 const draw = plot => {
   const {name, truth, first, svg} = plot, w = Math.max(240, svg.clientWidth), width = w - LEFT - RIGHT;
-  const base = first ? Math.min(310, .3 * w + 90) : 140, parts = run => [run.training, run.rounds];
-  const ends = runs.filter(shown).flatMap(parts).map(part => part[axis].at(-1) ?? 0);
+  const base = first ? Math.min(310, .3 * w + 90) : 140;
+  const ends = runs.filter(shown).flatMap(run => [run.training, run.rounds]).map(part => part[axis].at(-1) ?? 0);
   const [from, to] = zoom || [0, Math.max(0, ...ends) || 1], within = ({x}) => x >= from && x <= to;
-  const curves = runs.filter(shown).map(run => {
-    const [line, rounds] = parts(run).map(part => points(part, name).filter(within));
-    return {...run, line, rounds};
-  }).filter(({line}) => line.length);
+  const curves = runs.filter(shown).map(run => ({...run, line: points(run.training, name).filter(within),
+    rounds: points(run.rounds, name).filter(within)})).filter(({line}) => line.length);
   const means = rows.filter(({kind}) => kind === 'group').map(group => ({...group, rounds: [], line: average(
     curves.filter(({runs: [i]}) => group.runs.includes(i)).map(({line}) => line))})).filter(({line}) => line.length);
   const visible = curves.flatMap(({line, rounds}) => line.concat(rounds)).filter(({mean}) => mean !== null);
@@ -2938,9 +2933,9 @@ const point = ({svg, tip, X, base, curves, w, show}, x, begun = x) => {
 };
 const save = ({svg, name}) => {                   // with the styles in it, for the file has no style sheet
   const copy = svg.cloneNode(true), styled = [...svg.querySelectorAll('*')];
+  const keys = ['fill', 'stroke', 'stroke-width', 'stroke-linecap', 'opacity', 'font'];
   copy.querySelectorAll('*').forEach((node, i) => {
-    for (const key of ['fill', 'stroke', 'stroke-width', 'stroke-linecap', 'opacity', 'font'])
-      node.style.setProperty(key, getComputedStyle(styled[i]).getPropertyValue(key));
+    node.style = keys.map(key => `${key}: ${getComputedStyle(styled[i])[key]}`).join(';');
   });
   const file = new Blob([new XMLSerializer().serializeToString(copy)], {type: 'image/svg+xml'});
   Object.assign(document.createElement('a'), {download: `${name}.svg`, href: URL.createObjectURL(file)}).click();
@@ -2987,9 +2982,7 @@ all('.card').forEach((node, i, nodes) => {          // one stop for the Tab key;
   node.onpointerenter = node.onfocus = () => play(true);
   node.onpointerleave = () => play(false);
   node.addEventListener('focusout', event => { if (!node.contains(event.relatedTarget)) play(false); });
-  node.onkeydown = event => {
-    if (event.target === node) nodes[i + {ArrowRight: 1, ArrowLeft: -1}[event.key]]?.focus();
-  };
+  node.onkeydown = ({key, target}) => { if (target === node) nodes[i + {ArrowRight: 1, ArrowLeft: -1}[key]]?.focus(); };
 });
 
 const head = () => {                              // the state of the run that was heard of last
