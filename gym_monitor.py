@@ -2744,7 +2744,7 @@ pre.media { background: #1a1d21; color: #e4e4e0; font: 12px/1.35 ui-monospace, m
 footer { padding-top: .75rem; border-top: 1px solid var(--rule) } a { margin-right: 1em; color: inherit }
 @media print {
   :root { color-scheme: light; --paper: #fff } body { padding: 0; font-size: 10pt } * { print-color-adjust: exact }
-  .bar label, .switch, button, .tip, .card input { display: none } .table { max-height: none; overflow: visible }
+  .bar label, .switch, button, .tip, .card input, video:not(.ready) { display: none } .table { max-height: none }
   .plot, .card { flex-basis: 100%; break-inside: avoid } h2 { break-after: avoid }
 }
 </style>
@@ -2799,7 +2799,8 @@ const media = ({trouble, frames, type, link, cut}, label) => trouble ? html`<p c
   : frames ? html`<pre class="media" role="img" aria-label="${label}">${terminal(frames[0])}</pre>
     <input type="range" value="0" max="${frames.length - 1}" aria-label="Frame"> ${cut}`
   : type === 'image/png' ? html`<img class="media" loading="lazy" src="${link}" alt="${label}">`
-  : html`<video class="media" src="${link}" preload="metadata" muted loop playsinline aria-label="${label}"></video>`;
+  : html`<video class="media" src="${link}" loading="lazy" preload="auto" muted loop playsinline
+    onloadeddata="this.classList.add('ready')" aria-label="${label}"></video>`;
 
 document.title = `${data.title} · report`;
 fill(document.body, html`<header><h1>${data.title}</h1><p id="head"></p></header><p>${data.note}</p><main>
