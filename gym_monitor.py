@@ -2725,7 +2725,7 @@ th:first-child { padding-left: .25rem; text-align: left } [type=checkbox] { marg
 button, i, .tip { border: 1px solid var(--rule); border-radius: 6px; background: var(--paper); color: var(--ink) }
 #plots { display: flex; flex-wrap: wrap; gap: 0 2rem } .plot:first-child { flex-basis: 100% }
 .plot { position: relative; flex: 1 1 26rem; min-width: min(100%, 18rem) } .grid { stroke: var(--rule) }
-svg { display: block; width: 100%; overflow: visible; touch-action: pan-y; user-select: none }
+svg { display: block; width: 100%; overflow: visible; touch-action: pan-y; user-select: none; outline: none }
 svg text { fill: var(--soft); font: 12px system-ui, sans-serif } .band { fill: var(--c); opacity: .16 }
 .line { stroke: var(--c); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; fill: none }
 .inner .line { stroke-width: 1.25; opacity: .75 } .group .line { stroke-width: 3 } .mark:hover { fill: var(--ink) }
@@ -2852,8 +2852,8 @@ const ticks = (low, high, count) => {
 };
 const extent = visible => {     // one point in a hundred is left out where that gives the others four times the room
   const [lows, highs] = ['low', 'high'].map(key => sorted(visible.map(one => one[key])));
-  const [all, most] = [0, Math.round(visible.length / 100)].map(few => [lows[few] ?? 0, highs.at(-1 - few) ?? 1]);
-  const [low, high] = most[1] > most[0] && all[1] - all[0] > 4 * (most[1] - most[0]) ? most : all;
+  const [whole, most] = [0, Math.round(visible.length / 100)].map(few => [lows[few] ?? 0, highs.at(-1 - few) ?? 1]);
+  const [low, high] = most[1] > most[0] && whole[1] - whole[0] > 4 * (most[1] - most[0]) ? most : whole;
   const pad = high - low > 1e-9 * Math.abs(high) ? (high - low) * .06 : Math.abs(high) * .1 || 1;
   return [low - pad, high + pad];
 };
@@ -2988,10 +2988,9 @@ all('.card').forEach((node, i, nodes) => {          // one stop for the Tab key;
 
 const head = () => {                              // the state of the run that was heard of last
   const {since, patience, text} = sorted(runs.map(({state}) => state), state => state.since).pop();
-  const silence = Math.max(0, (data.refresh ? Date.now() / 1000 : data.written) - since);
-  const [unit, word] = unitOf(silence);
-  $('#head').textContent = `${runs.length > 1 ? `${runs.length} runs` : runs[0].name} · ${(silence > patience
-    ? data.silent : text).replace('{}', `${+(silence / unit).toPrecision(2)} ${word}`)}`;
+  const silence = Math.max(0, (data.refresh ? Date.now() / 1e3 : data.written) - since), [unit, word] = unitOf(silence);
+  const said = (silence > patience ? data.silent : text).replace('{}', `${+(silence / unit).toPrecision(2)} ${word}`);
+  $('#head').textContent = `${runs.length > 1 ? `${runs.length} runs` : runs[0].name} · ${said}`;
 };
 $('.table').onchange = ({target}) => {
   for (const i of rows[all('tbody input').indexOf(target)].runs) off[target.checked ? 'delete' : 'add'](runs[i].name);
