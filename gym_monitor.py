@@ -2108,211 +2108,23 @@ __all__ += ["Report", "report", "Lander", "demo", "main"]
 # ---------------------------------------------------------------------------------------------------------------------
 
 _MOST_RUNS = 50             # of a directory that holds more, the newest are shown
-_MOST_POINTS = 1500         # a screen has no room for more points of a curve
-_CAST_BYTES = 200 * 1000    # as much of a text recording goes into the page
-_MEDIA_TYPES = {".mp4": "video/mp4", ".webm": "video/webm", ".png": "image/png", ".gif": "image/gif"}
+_CAST_LENGTH = 200 * 1000   # characters of a text recording that go into the page
+_MEDIA_TYPES = {".mp4": "video/mp4", ".png": "image/png"}
 _COLUMNS = ["Episodes", "Steps", "Time", "Steps/s", "Last 100", "Evaluation", "Mean", "Best", "Length"]
 _SILENT = "no sign of life for {}: killed?"
-# What tells the runs of a group apart at the end of a name: `ppo_seed0`, `ppo-1`, or CleanRL's `ppo__1__1700000000`.
-# The end of `lr0.001` or `lr1e-4` is no seed but a setting.
-_SEED = re.compile(r"(?:[-_ ]*(?:seed|run)[-_= ]*|(?<!\de)[-_ ]+|(?<![\d.])(?<!\de)(?<!\de-))"
-                   r"\d+(?:_+\d{10})?\Z", re.IGNORECASE)
-
-
-class _Curve:
-    """What a directory recorded: the episodes of all its monitors, in the order in which they ended."""
-
-    def __init__(self, directory: str, name: str, runs: List[_Run]) -> None:
-        merged, order = _merge(runs)
-        self.name, self.runs, self.info, self.ends = name, runs, merged["info"], merged["timestamps"]
-        self.returns: List[float] = merged["episode_rewards"]
-        self.lengths, self.types = merged["episode_lengths"], merged["episode_types"]
-        # The numbers are of training, where there is any.
-        self.main = "t" if "t" in self.types or not self.types else "e"
-        self.steps = list(itertools.accumulate(self.lengths if len(set(self.types)) < 2 else (
-            length if kind == self.main else 0 for length, kind in zip(self.lengths, self.types))))
-        self.spans = sorted((run.start, max(run.timestamps)) for run in runs if run.timestamps)
-        path = os.path.abspath(directory)
-        group = _SEED.sub("", os.path.basename(path)) or os.path.basename(os.path.dirname(path))
-        self.group = (next((run.env_id for run in runs if run.env_id not in ("", _UNKNOWN)), _UNKNOWN), group)
-        self.videos = self._list_videos(order)
-        self.summary = self._summarize(directory)
-
-    def running(self, moment: float) -> float:
-        """How many seconds any of the runs had been going by then: the pause before a resume does not count."""
-        total, reached = 0.0, -math.inf
-        for start, end in self.spans:
-            total += max(0.0, min(moment, end) - max(start, reached))
-            reached = max(reached, end)
-        return total
-
-    def _list_videos(self, order: List[int]) -> List[Dict[str, Any]]:
-        """The videos of all runs; `order`: which episode, counted run after run, is where on the curve."""
-        found = []
-        offset = 0
-        for run in self.runs:
-            for path, metadata_path in run.videos + [("", path) for path in run.broken]:
-                metadata = _read_metadata(metadata_path)
-                number, step = [value if isinstance(value, int) and 0 <= value < 10**15 else None
-                                for value in (metadata.get("episode_id"), metadata.get("step"))]
-                index = -1 if number is None else number - run.first_episode_id
-                reason = metadata.get("error") or "no reason was noted."
-                found.append((offset + index if 0 <= index < len(run.timestamps) else -1, number, step, {
-                    "path": path, "file": os.path.basename(path or metadata_path),
-                    "trouble": "" if path else "This recording is broken: %s" % reason if metadata.get("broken")
-                    else "The file of this recording is missing."}))
-            offset += len(run.timestamps)
-        wanted = {index for index, *_ in found}
-        places = {index: place for place, index in enumerate(order) if index in wanted} if wanted else {}
-        listed = []
-        for index, number, step, video in found:
-            place = places.get(index)
-            shown = number if place is None else place
-            title = video["file"] if shown is None else "Episode %s" % _number(shown)
-            listed.append(dict(video, place=place, title=title if step is None else "From step %s" % _number(step)))
-        return sorted(listed, key=lambda one: (len(order) if one["place"] is None else one["place"], one["file"]))
-
-    def returns_of(self, kind: str) -> List[float]:
-        if set(self.types) <= {kind}:
-            return self.returns
-        return list(itertools.compress(self.returns, map(kind.__eq__, self.types)))
-
-    def _summarize(self, directory: str) -> Dict[str, Any]:
-        """What `--json` prints of a directory."""
-        returns, evaluations = self.returns_of(self.main), self.returns_of("e")
-        finite = list(filter(math.isfinite, returns))
-        env_ids = {run.env_id for run in self.runs if run.env_id}
-        steps = self.steps[-1] if self.steps else 0
-        return {
-            "directory": directory, "env_id": env_ids.pop() if len(env_ids) == 1 else None,
-            "episodes": len(returns), "steps": steps, "seconds": self.running(math.inf),
-            "return_mean": _mean(finite), "return_best": max(finite, default=None),
-            "return_last_100": _mean(list(filter(math.isfinite, returns[-100:]))),
-            "length_mean": steps / len(returns) if returns else None, "evaluations": len(evaluations),
-            "evaluation_return_mean": _mean(list(filter(math.isfinite, evaluations))),
-            "videos": sum(not video["trouble"] for video in self.videos),
-            "broken_videos": sum(bool(video["trouble"]) for video in self.videos),
-            "not_finite": len(self.returns) - sum(map(math.isfinite, self.returns))}
-
-    def state(self) -> Dict[str, Any]:
-        """What is known of whether the run goes on: since when it has been silent, and what that means.
-
-        A run whose manifest is as new as its journal has ended. Any other is taken for running until it has been
-        silent for a minute, and for five times the longest pause between its last hundred episodes.
-        """
-        run = max(self.runs, key=lambda run: max(run.timestamps or [run.start]))
-        recent = sorted(run.timestamps)[-100:] or [run.start]
-        ended = bool(run.manifest)
-        if run.manifest and run.journal:
-            with contextlib.suppress(OSError):
-                ended = os.stat(run.manifest).st_mtime_ns >= os.stat(run.journal).st_mtime_ns
-        text = "ended {} ago" if ended else "running, last episode {} ago"
-        if run.journal and os.path.basename(run.journal) == run.name:
-            text = "last episode {} ago"            # another recorder's journal: its end is not told
-        elif not run.timestamps:
-            text = "ended without an episode" if ended else "no episode yet, started {} ago"
-        elif not 1e9 < recent[-1] < 1e11:           # gym 0.21's clock is not the calendar's
-            text = "ended" if ended else ""
-        patience = max([60.0] + [5 * (later - sooner) for sooner, later in zip(recent, recent[1:])])
-        return {"since": recent[-1], "text": text, "patience": patience if text.startswith("running") else 1e300}
-
-    def measures(self) -> Dict[str, List[Any]]:
-        """What can be drawn: return, length, and each keyword whose entries are numbers, or true and false."""
-        measures: Dict[str, List[Any]] = {"return": self.returns, "length": self.lengths}
-        for keyword, values in self.info.items():
-            kinds = set(map(type, values)) - {type(None)}
-            if kinds and kinds <= {int, float, bool}:
-                measures.setdefault(keyword, values)
-        return measures
-
-    def points(self, shares: List[List[int]], unit: int) -> Dict[str, Any]:
-        """A share of the episodes as a point of each curve: its place on each axis, and of each measure the mean, and
-        where that is not all, the lowest and highest."""
-        last = [episodes[-1] for episodes in shares]
-        columns = {}
-        for name, values in self.measures().items():
-            known = [[value for value in map(values.__getitem__, episodes)
-                      if value is not None and -1e300 < value < 1e300] for episodes in shares]
-            columns[name] = [[_plain(_mean(some)) for some in known]]
-            if len(shares) < sum(map(len, shares)):
-                columns[name] += [[_plain(extreme(some, default=None)) for some in known] for extreme in (min, max)]
-        return {"n": list(map(len, shares)), "episodes": last, "steps": [self.steps[index] for index in last],
-                "time": [_plain(self.running(self.ends[index]) / unit) for index in last], "columns": columns}
-
-    def page(self, most: int, unit: int, link: Callable[[str], str]) -> Dict[str, Any]:
-        """The run as the page's script takes it; an evaluation round, between two episodes of training, is a point."""
-        rounds = [(kind, list(episodes)) for kind, episodes in itertools.groupby(
-            range(len(self.types)), key=self.types.__getitem__)]
-        training = list(itertools.chain.from_iterable(some for kind, some in rounds if kind == self.main))
-        evaluation = _shares([episodes for kind, episodes in rounds if kind != self.main], most)
-        return {
-            "name": self.name, "cells": _cells([self.summary]), "state": self.state(),
-            "training": self.points(_shares(training, most), unit),
-            "rounds": self.points([sum(some, []) for some in evaluation], unit),
-            "journals": [[os.path.basename(run.journal), link(run.journal)] for run in self.runs if run.journal]}
-
-    def cards(self, run: int, unit: int, link: Callable[[str], str]) -> List[Dict[str, Any]]:
-        """The videos as the gallery shows them."""
-        ranked = sorted((video["place"] for video in self.videos if video["place"] is not None and video["path"]),
-                        key=self.returns.__getitem__)
-        cards = []
-        for video in self.videos:
-            card = dict(video, run=run, facts=["not completed"], at=None, ended=1e300, badge="")
-            place, path = card.pop("place"), card.pop("path")
-            if place is not None:
-                card["facts"] = ["return " + _number(self.returns[place]), _number(self.lengths[place]) + " steps",
-                                 "at step " + _number(self.steps[place])] + ["evaluation"] * (
-                                     self.types[place] != self.main)
-                card["badge"] = "" if len(ranked) < 3 or not path else "best" if place == ranked[-1] else (
-                    "worst" if place == ranked[0] else "")
-                card.update(ended=self.ends[place], at={"episodes": place, "steps": self.steps[place], "time": _plain(
-                    self.running(self.ends[place]) / unit)})
-            kind = _MEDIA_TYPES.get(os.path.splitext(path)[1].lower(), "text")
-            try:
-                if path:
-                    os.stat(path)           # says so where it has gone
-                    card.update(_read_cast(path) if kind == "text" else {"link": link(path)}, kind=kind[:5])
-            except Exception as problem:    # a file may hold anything
-                card["trouble"] = "This recording cannot be read: %s" % (getattr(problem, "strerror", None) or problem)
-            cards.append(card)
-        return cards
-
-
-def _read_cast(path: str) -> Dict[str, Any]:
-    """The screens of a text recording, asciicast v2 or gym's v1, as (seconds, text); and what was cut off."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        head = json.loads(file.readline())
-        lines = [line for line in file.readlines(2 * _CAST_BYTES) if line.endswith("\n")]    # not a torn one
-        cut = file.read(1) != ""
-    if head["version"] == 1:
-        moments = itertools.accumulate(delay for delay, _ in head["stdout"])
-        events = list(zip(moments, (text for _, text in head["stdout"])))
-    else:
-        events = [(moment, text) for moment, kind, text in map(json.loads, lines) if kind == "o"]
-    frames: List[Tuple[float, str]] = []
-    screen, size = "", 0
-    for moment, text in events:
-        # What is on the screen: colours stay, but what else moves the cursor is of no use in a page.
-        screen = re.sub(r"\r|\x1b\[[0-9;?]*[@-ln-~]", "", re.split(r"\x1b\[[23]J|\x1bc", screen + text)[-1])
-        size += len(screen)
-        cut = cut or size > _CAST_BYTES
-        if size <= _CAST_BYTES or not frames:
-            frames.append((float(moment), screen[:_CAST_BYTES]))
-    kilobytes = _number(os.path.getsize(path) / 1000)
-    return {"frames": frames, "cut": f"Cut after 200 kB; the file has all {kilobytes} kB." if cut else ""}
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+# What tells the runs of a group apart: the end of `ppo_seed0`, `ppo-1`, or CleanRL's `ppo__1__1700000000`. That of
+# `lr0.001` or `lr1e-4` is no seed but a setting.
+_SEED = re.compile(r"(?i)(?:[-_ ]*(?:seed|run)[-_= ]*|(?<!\de)[-_ ]+|(?<![\d.])(?<!\de)(?<!\de-))\d+(?:_+\d{10})?\Z")
 
 
 def _mean(values: Sequence[float]) -> Optional[float]:
+    """The mean of the values that are finite; None where there are none."""
+    finite = list(filter(math.isfinite, values))
     try:
-        return math.fsum(values) / len(values) if values else None
+        return math.fsum(finite) / len(finite) if finite else None
     except OverflowError:
-        return math.fsum(value / len(values) for value in values)
-
-
-def _plain(value: Optional[float]) -> Optional[float]:
-    """For the page: six digits are more than a screen can show."""
-    short = None if value is None else float("%.6g" % value)
-    return int(short) if short is not None and short.is_integer() and abs(short) < 1e15 else short
+        return math.fsum(value / len(finite) for value in finite)
 
 
 def _number(value: Optional[float]) -> str:
@@ -2326,13 +2138,9 @@ def _number(value: Optional[float]) -> str:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 59.5:
-        return "%.2g s" % seconds if 0.05 <= seconds < 9.95 else "%.0f s" % seconds
-    for unit, name, part, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        whole, rest = divmod(int(seconds / part + 0.5) * part, unit)
-        if whole or part == 1:
-            return f"{whole} {name} {rest // part} {smaller}" if rest else f"{whole} {name}"
-    return ""
+    """A time with two digits: 42 s, 17 min, 3.4 h."""
+    unit, name = next((pair for pair in _UNITS if seconds >= pair[0]), _UNITS[-1])
+    return _number(float("%.2g" % (seconds / unit))) + " " + name
 
 
 def _spread(values: Iterable[Optional[float]]) -> str:
@@ -2357,95 +2165,214 @@ def _cells(summaries: List[Dict[str, Any]]) -> List[str]:
             _spread(column["length_mean"])]
 
 
-def _groups(curves: List[_Curve]) -> List[Dict[str, Any]]:
-    """A row of the table per group: its name, its cells, and which curves it has."""
-    environments = len({curve.group[0] for curve in curves})
-    groups = [(group, list(members)) for group, members in itertools.groupby(
-        range(len(curves)), key=lambda index: curves[index].group)]
-    return [{"name": " · ".join(group if environments > 1 else group[1:]), "runs": members,
-             "cells": _cells([curves[index].summary for index in members])} for group, members in groups]
-
-
 def _shares(values: List[Any], most: int) -> List[List[Any]]:
     """Neighbours together, in at most so many shares of nearly the same size."""
     count = min(len(values), most)
     return [values[len(values) * share // count:len(values) * (share + 1) // count] for share in range(count)]
 
 
+class _Curve:
+    """What a directory recorded: the episodes of all its monitors, in the order in which they ended."""
+
+    def __init__(self, directory: str, name: str, runs: List[_Run]) -> None:
+        merged, order = _merge(runs)
+        self.name, self.runs, self.info, self.ends = name, runs, merged["info"], merged["timestamps"]
+        self.returns: List[float] = merged["episode_rewards"]
+        self.lengths, self.types = merged["episode_lengths"], merged["episode_types"]
+        # The numbers are of training, where there is any.
+        self.main = "t" if "t" in self.types or not self.types else "e"
+        self.steps = list(itertools.accumulate(
+            length if kind == self.main else 0 for length, kind in zip(self.lengths, self.types)))
+        self.spans = sorted((run.start, max(run.timestamps)) for run in runs if run.timestamps)
+        self.videos = self._list_videos(order)
+        env_ids = {run.env_id for run in runs if run.env_id}
+        returns, evaluations = self.returns_of(self.main), self.returns_of("e")
+        steps, broken = self.steps[-1] if self.steps else 0, sum(bool(video["trouble"]) for video in self.videos)
+        self.summary: Dict[str, Any] = {            # what `--json` prints
+            "directory": directory, "env_id": env_ids.pop() if len(env_ids) == 1 else None,
+            "episodes": len(returns), "steps": steps, "seconds": self.running(math.inf),
+            "return_mean": _mean(returns), "return_best": max(filter(math.isfinite, returns), default=None),
+            "return_last_100": _mean(returns[-100:]), "length_mean": steps / len(returns) if returns else None,
+            "evaluations": len(evaluations), "evaluation_return_mean": _mean(evaluations),
+            "videos": len(self.videos) - broken, "broken_videos": broken,
+            "not_finite": len(self.returns) - sum(map(math.isfinite, self.returns))}
+        parent, base = os.path.split(os.path.abspath(directory))
+        self.group = self.summary["env_id"] or _UNKNOWN, _SEED.sub("", base) or os.path.basename(parent)
+        # What can be drawn: return, length, and each keyword whose entries are numbers, or true and false.
+        self.measures: Dict[str, List[Any]] = {"return": self.returns, "length": self.lengths}
+        for keyword, values in self.info.items():
+            kinds = set(map(type, values)) - {type(None)}
+            if kinds and kinds <= {int, float, bool}:
+                self.measures.setdefault(keyword, values)
+
+    def returns_of(self, kind: str) -> List[float]:
+        return [value for value, type_ in zip(self.returns, self.types) if type_ == kind]
+
+    def running(self, moment: float) -> float:
+        """How many seconds any of the runs had been going by then: the pause before a resume does not count."""
+        total, reached = 0.0, -math.inf
+        for start, end in self.spans:
+            total += max(0.0, min(moment, end) - max(start, reached))
+            reached = max(reached, end)
+        return float("%.6g" % total)
+
+    def _list_videos(self, order: List[int]) -> List[Dict[str, Any]]:
+        """The videos of all runs, by episode; `order`: which one, counted run after run, is where on the curve."""
+        places = sorted(range(len(order)), key=order.__getitem__)
+        videos: List[Dict[str, Any]] = []
+        for run in self.runs:
+            own, places = places[:len(run.timestamps)], places[len(run.timestamps):]
+            for path, metadata_path in run.videos + [("", path) for path in run.broken]:
+                metadata = _read_metadata(metadata_path)
+                number, step = metadata.get("episode_id"), metadata.get("step")
+                index = number - run.first_episode_id if isinstance(number, int) else -1
+                place = own[index] if 0 <= index < len(own) else None
+                shown, facts, ended = "?" if number is None else number, ["not completed"], 1e300
+                if place is not None:
+                    shown, ended, kind = _number(place), self.ends[place], self.types[place]
+                    facts = [f"return {_number(self.returns[place])}", f"{_number(self.lengths[place])} steps",
+                             f"at step {_number(self.steps[place])}"] + ["evaluation"] * (kind != self.main)
+                videos.append({
+                    "path": path, "file": os.path.basename(path or metadata_path), "place": place, "facts": facts,
+                    "ended": ended, "badge": "", "title": f"Episode {shown}" if step is None else f"From step {step}",
+                    "trouble": "" if path else "The file of this recording is missing." if not metadata.get("broken")
+                    else "This recording is broken: %s" % metadata.get("error", "no reason was noted.")})
+        ranked = sorted((video for video in videos if video["place"] is not None and video["path"]),
+                        key=lambda video: self.returns[video["place"]])
+        if len(ranked) > 2:
+            ranked[0]["badge"], ranked[-1]["badge"] = "worst", "best"
+        return sorted(videos, key=lambda video: (video["ended"], video["file"]))
+
+    def state(self) -> Dict[str, Any]:
+        """Since when the run has been silent, what that means, and for how long it may be until it counts as killed:
+        for a minute, and five times the longest pause between its last hundred episodes."""
+        run = max(self.runs, key=lambda run: max(run.timestamps or [run.start]))
+        recent = sorted(run.timestamps)[-100:] or [run.start]
+        patience = max([60.0] + [5 * (later - sooner) for sooner, later in zip(recent, recent[1:])])
+        text = "running, last episode {} ago" if run.timestamps else "no episode yet, started {} ago"
+        if run.manifest and _read_metadata(run.manifest).get("closed", True):       # False: written at a reset
+            text = "ended without an episode" if not run.timestamps else "ended {} ago" if run.journal else "ended"
+        elif os.path.basename(run.journal or "") == run.name:       # another recorder's, which does not tell its end
+            text = "last episode {} ago"
+        return {"since": recent[-1], "text": text, "patience": patience if text.startswith("running") else 1e300}
+
+    def page(self, most: int, link: Callable[[str], str]) -> Dict[str, Any]:
+        """The run as the page's script takes it; an evaluation round, between two episodes of training, is a point."""
+        def points(shares: List[List[int]]) -> Dict[str, Any]:
+            # Each share of the episodes: where it ends, and the mean of each measure; if it is of several episodes,
+            # the lowest and highest too. A screen can show no more than six digits.
+            last, columns = [episodes[-1] for episodes in shares], {}
+            kinds: Sequence[Any] = (_mean, min, max) if len(shares) < sum(map(len, shares)) else (_mean,)
+            for name, values in self.measures.items():
+                known = [[value for value in map(values.__getitem__, episodes)
+                          if value is not None and abs(value) < 1e300] for episodes in shares]
+                columns[name] = [[float("%.6g" % kind(some)) if some else None for some in known] for kind in kinds]
+            return {"n": list(map(len, shares)), "episodes": last, "steps": [self.steps[episode] for episode in last],
+                    "time": [self.running(self.ends[episode]) for episode in last], "columns": columns}
+
+        rounds = [(kind, list(some)) for kind, some in itertools.groupby(range(len(self.ends)), self.types.__getitem__)]
+        training = [episode for kind, episodes in rounds if kind == self.main for episode in episodes]
+        evaluation = _shares([episodes for kind, episodes in rounds if kind != self.main], most)
+        return {
+            "name": self.name, "cells": _cells([self.summary]), "state": self.state(),
+            "training": points(_shares(training, most)), "rounds": points([sum(each, []) for each in evaluation]),
+            "journals": [[os.path.basename(run.journal), link(run.journal)] for run in self.runs if run.journal]}
+
+
+def _groups(curves: List[_Curve]) -> List[Dict[str, Any]]:
+    """A row of the table per group: its name, its cells, and which curves it has."""
+    groups: Dict[Tuple[str, str], List[int]] = {}
+    for index, curve in enumerate(curves):
+        groups.setdefault(curve.group, []).append(index)
+    several = len({environment for environment, _ in groups}) > 1
+    return [{"name": " · ".join(group) if several else group[1], "runs": members,
+             "cells": _cells([curves[index].summary for index in members])} for group, members in groups.items()]
+
+
 def _find_directories(dir: str) -> List[str]:
     """The directory itself if it holds a run, else all below it that do, the newest first; no link is followed."""
     found = []
     for place, _, names in os.walk(dir):
-        records = [os.path.join(place, name) for name in names if name.endswith("monitor.csv")
-                   or name.startswith((FILE_PREFIX + ".episode_batch.", FILE_PREFIX + ".manifest."))]
-        if records and place == dir:
-            break
-        if records:
-            found.append((max(os.lstat(path).st_mtime for path in records), place))
+        times = [os.lstat(os.path.join(place, name)).st_mtime for name in names if name.endswith("monitor.csv")
+                 or name.startswith((FILE_PREFIX + ".episode_batch.", FILE_PREFIX + ".manifest."))]
+        if times and place == dir:
+            return [dir]
+        if times:
+            found.append((max(times), place))
     return [place for _, place in sorted(found, reverse=True)] or [dir]
 
 
 def _read_curves(dirs: Sequence[str]) -> Tuple[List[_Curve], str]:
-    """The curves of all directories, those of a group side by side; and a note that says what is left out."""
-    directories: List[str] = []
-    notes = []
+    """The curves of all directories, and a note that says what is left out."""
+    curves, notes = [], []
+    paths: Dict[str, str] = {}
     for dir in dirs:
         found = _find_directories(dir)
-        directories += sorted(set(found[:_MOST_RUNS]).difference(directories), key=lambda path: [
-            int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path)])      # run9 before run10
         if len(found) > _MOST_RUNS:
             notes.append(f"The newest {_MOST_RUNS} of the {len(found)} runs in {dir}.")
-    common = ""
-    if len(directories) > 1:
-        with contextlib.suppress(ValueError):       # several drives have nothing in common
-            common = os.path.commonpath(list(map(os.path.abspath, directories)))
-    curves = []
-    for directory in directories:
-        path = os.path.abspath(directory)
-        name = os.path.relpath(path, common) if common not in ("", path) else os.path.basename(path) or path
+        paths.update((directory, os.path.abspath(directory)) for directory in sorted(found[:_MOST_RUNS]))
+    common = os.path.commonpath(list(paths.values()))
+    for directory, path in paths.items():
+        name = os.path.basename(path) if path == common else os.path.relpath(path, common)
         try:
             curves.append(_Curve(directory, name, _read_runs(directory)))
-        except Error as problem:        # the others can do without one that was only found on the way
-            if directory in dirs:
+        except Error as problem:
+            if directory in dirs:       # the others can do without one that was only found on the way
                 raise
             notes.append(f"Left out: {problem}")
     if not curves:
         raise Error(notes[0])
-    groups = [curve.group for curve in curves]
-    return sorted(curves, key=lambda curve: groups.index(curve.group)), " ".join(notes)
+    return curves, " ".join(notes)
+
+
+def _read_cast(path: str) -> Dict[str, Any]:
+    """The screens of a text recording (asciicast v2), the seconds that each is shown, and whether some are cut off."""
+    frames: List[str] = []
+    screen, length, moment = "", 0, 0.0
+    with open(path, encoding="utf-8", errors="replace") as file:
+        json.loads(file.readline())
+        for moment, _, text in (json.loads(line) for line in file if line.endswith("\n")):      # not a torn one
+            # What is on the screen: colours stay, but what else moves the cursor is of no use in a page.
+            screen = re.sub(r"\r|\x1b\[[0-9;?]*[@-ln-~]", "", re.split(r"\x1b\[[23]J|\x1bc", screen + text)[-1])
+            length += len(screen)
+            if length > _CAST_LENGTH:
+                break
+            frames.append(screen)
+    return {"frames": frames or [""], "pace": moment / (len(frames) or 1),
+            "cut": "Cut after 200 kB." if length > _CAST_LENGTH else ""}
 
 
 def _page(curves: List[_Curve], link: Callable[[str], str], note: str = "", refresh: Optional[float] = None) -> str:
     """The whole page; `link` makes the address of a file that it shows."""
-    longest = max(curve.summary["seconds"] for curve in curves)
-    unit, unit_name = (3600, "h") if longest > 5400 else (60, "min") if longest > 90 else (1, "s")
     env_ids = sorted({curve.group[0] for curve in curves} - {_UNKNOWN, "None"}) or [curves[0].name]
     truths = {name: set(map(type, values)) <= {bool, type(None)}
-              for curve in curves for name, values in curve.measures().items()}
-    cards = [card for number, curve in enumerate(curves) for card in curve.cards(number, unit, link)]
+              for curve in curves for name, values in curve.measures.items()}
+    cards = [dict(video, run=run) for run, curve in enumerate(curves) for video in curve.videos]
+    for card in cards:
+        path = card.pop("path")
+        card["type"] = _MEDIA_TYPES.get(os.path.splitext(path)[1].lower())
+        try:
+            if path:
+                os.stat(path)               # says so where it has gone
+                card.update({"link": link(path)} if card["type"] else _read_cast(path))
+        except Exception as problem:        # a file may hold anything
+            card["trouble"] = "This recording cannot be read: %s" % (getattr(problem, "strerror", None) or problem)
+    most = max(150, 3000 // (1 + len(curves)))          # points of a curve: a screen has no room for more
     data = {
-        "title": ", ".join(env_ids) if len(env_ids) < 4 else "%d environments" % len(env_ids),
-        "note": note, "refresh": refresh, "written": time.time(), "unit": unit_name, "silent": _SILENT,
+        "title": ", ".join(env_ids), "note": note, "refresh": refresh, "written": time.time(), "silent": _SILENT,
+        "columns": _COLUMNS, "units": _UNITS,
         "axis": "steps" if any(len(set(curve.lengths)) > 1 for curve in curves) else "episodes",
-        "evaluated": any("e" in curve.types for curve in curves), "columns": _COLUMNS,
         "measures": [{"name": name, "truth": truth} for name, truth in truths.items()],
-        "runs": [curve.page(max(150, min(_MOST_POINTS, 6000 // len(curves))), unit, link) for curve in curves],
-        "groups": _groups(curves), "cards": sorted(cards, key=lambda card: -card["ended"])}
+        "runs": [curve.page(most, link) for curve in curves], "groups": _groups(curves),
+        "cards": sorted(cards, key=lambda card: -card["ended"])}
     # No "<" of a name or a text can end the script element that it stands in.
     return _PAGE.replace("@@data@@", json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))
 
 
 def _link_from(directory: str) -> Callable[[str], str]:
     """How a page in the directory refers to a file: relative, so that they may be moved together."""
-    def link(path: str) -> str:
-        import pathlib
-        import urllib.parse
-        try:
-            relative = os.path.relpath(os.path.abspath(path), os.path.abspath(directory))
-        except ValueError:          # another drive
-            return pathlib.Path(path).as_uri()
-        return urllib.parse.quote(os.fsencode(relative.replace(os.sep, "/")))
-    return link
+    from urllib.parse import quote
+    return lambda path: quote(os.fsencode(os.path.relpath(path, directory).replace(os.sep, "/")))
 
 
 def _embedded(path: str) -> str:
@@ -2459,17 +2386,27 @@ def _embedded(path: str) -> str:
 
 
 class Report:
-    """What one or several directories recorded, to look at; a notebook shows it as the last line of a cell.
+    """What one or several directories hold, to look at; a notebook shows it as the last line of a cell.
+
+    Args:
+        dirs: directories of this module, of gym's Monitor or of Stable-Baselines3's, finished or still being written.
+            One that holds no run itself stands for all runs below it.
+        embed: whether the videos are put into the page itself, so that it can be sent alone.
 
     Attributes:
-        summary: the numbers of ``report --json``, of all the directories taken together, and under ``"runs"``
-            a list with those of each. None where there is no number.
+        summary: the numbers of ``report --json``, of all directories together, and of each in a list ``"runs"``.
         html: the page. It refers to the videos as a file in the first directory would, or holds them.
+
+    Raises:
+        Error: there is no directory, or one that cannot be read.
     """
 
-    def __init__(self, curves: List[_Curve], link: Callable[[str], str], note: str = "") -> None:
-        self._curves, self._link, self._note = curves, link, note
-        together = curves[0].summary
+    def __init__(self, *dirs: _PathLike, embed: bool = False) -> None:
+        if not dirs:
+            raise Error("report() needs at least one directory")
+        curves, self._note = _read_curves([os.fspath(dir) for dir in dirs])
+        self._link = _embedded if embed else _link_from(os.fspath(dirs[0]))
+        self._curves, together = curves, curves[0].summary
         if len(curves) > 1:
             together = dict(_Curve("", "", [run for curve in curves for run in curve.runs]).summary, directory=None)
         self.summary: Dict[str, Any] = dict(together, runs=[curve.summary for curve in curves])
@@ -2484,211 +2421,164 @@ class Report:
                 'allowfullscreen></iframe>' % html.escape(_page(self._curves, _embedded, self._note)))
 
 
-def report(*dirs: _PathLike, embed: bool = False) -> Report:
-    """The report of one or several recorded directories, finished or still being written.
-
-    Args:
-        dirs: directories of this module, of gym's Monitor or of Stable-Baselines3's. One that holds no run itself
-            stands for all runs below it.
-        embed: whether the videos are put into the page itself, so that it can be sent alone.
-
-    Raises:
-        Error: there is no directory, or one that cannot be read.
-    """
-    if not dirs:
-        raise Error("report() needs at least one directory")
-    curves, note = _read_curves([os.fspath(dir) for dir in dirs])
-    return Report(curves, _embedded if embed else _link_from(os.fspath(dirs[0])), note)
+report = Report     # report("runs/first") reads as what it does
 
 
 _PAGE = r"""<!DOCTYPE html>
 <html lang="en">
-<head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <title>Report</title>
 <style>
 :root {
-  color-scheme: light dark; --paper: #fcfcfa; --panel: #f2f2ee; --ink: #1c1d20; --soft: #5a5e66; --rule: #dddcd6;
-  --c0: #1f63b5; --c1: #bf4a0a; --c2: #18794e; --c3: #8a3ab9; --c4: #b4233c; --c5: #0b7285; --c6: #8a6100;
-  --c7: #b32b78;
+  color-scheme: light dark; --paper: light-dark(#fcfcfa, #15171a); --panel: light-dark(#f2f2ee, #1f2226);
+  --ink: light-dark(#1c1d20, #e9e8e4); --soft: light-dark(#5a5e66, #a4a8b0); --rule: light-dark(#dddcd6, #34383e);
+  --c0: light-dark(#1f63b5, #6fb1f7); --c1: light-dark(#bf4a0a, #f79a5c); --c2: light-dark(#18794e, #5fcb95);
+  --c3: light-dark(#8a3ab9, #cd97ec); --c4: light-dark(#b4233c, #f7848f); --c5: light-dark(#0b7285, #55c8d9);
+  --c6: light-dark(#8a6100, #dab54e); --c7: light-dark(#b32b78, #f28fc0);
 }
-@media screen and (prefers-color-scheme: dark) {
-  :root {
-    --paper: #15171a; --panel: #1f2226; --ink: #e9e8e4; --soft: #a4a8b0; --rule: #34383e; --c0: #6fb1f7; --c1: #f79a5c;
-    --c2: #5fcb95; --c3: #cd97ec; --c4: #f7848f; --c5: #55c8d9; --c6: #dab54e; --c7: #f28fc0;
-  }
-}
-* { box-sizing: border-box } [hidden] { display: none !important }
+* { box-sizing: border-box } h1, h2, p { margin: 0 } section, footer { margin-top: 1.5rem } label { cursor: pointer }
 body {
   max-width: 76rem; margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 2.5rem); background: var(--paper); color: var(--ink);
   overflow-wrap: anywhere; font: 15px/1.5 system-ui, sans-serif; font-variant-numeric: tabular-nums;
 }
-header, .bar { display: flex; flex-wrap: wrap; align-items: baseline; gap: .25rem 1.25rem }
-header p, footer, figcaption, .note, .bar label { margin: 0; color: var(--soft); font-size: .875rem }
-h1 { margin: 0; font-size: 1.75rem; font-weight: 650; line-height: 1.2; letter-spacing: -.015em }
-h2 { margin: 0 auto 0 0; font-size: 1.15rem; font-weight: 650 }
+header, .bar { display: flex; flex-wrap: wrap; align-items: baseline; gap: .25rem 1.25rem } h1 { font-size: 1.75rem }
+h2 { margin-right: auto; font-size: 1.15rem } h3, .switch { text-transform: capitalize }
 h3 { display: flex; justify-content: space-between; margin: .75rem 0 .25rem }
-h3, thead th { color: var(--soft); font-size: .8125rem; font-weight: 400 }
-section { margin-top: 1.75rem }
+h3, thead, p, footer, figcaption, .bar label { color: var(--soft); font-size: .85rem; font-weight: 400 }
 .table { max-height: 19rem; margin-top: 1rem; overflow: auto; border: solid var(--rule); border-width: 1px 0 }
 table { width: 100%; border-collapse: collapse; white-space: nowrap }
-th, td { padding: .25rem .75rem; font-weight: 400; text-align: right }
-th:first-child { position: sticky; left: 0; padding-left: .25rem; background: var(--paper); text-align: left }
-thead th { position: sticky; top: 0; z-index: 1; background: var(--paper) } thead th:first-child { z-index: 2 }
-.group > * { border-top: 1px solid var(--rule); font-weight: 600 }
-.inner th:first-child { padding-left: 1.5rem }
-label, button, summary { cursor: pointer }
-input[type=checkbox] { margin: 0 .5em 0 0; vertical-align: -.1em; accent-color: var(--c, var(--c0)) }
+th, td { padding: .25rem .75rem; font-weight: inherit; text-align: right }
+.table th, thead { position: sticky; top: 0; left: 0; background: var(--paper) } thead { z-index: 1 }
+.group { border-top: 1px solid var(--rule); font-weight: 600 } tr.inner th { padding-left: 1.5rem }
+th:first-child { padding-left: .25rem; text-align: left } [type=checkbox] { margin: 0 .5em 0 0; accent-color: var(--c) }
 .dot { display: inline-block; width: .7em; height: .7em; margin-right: .45em; border-radius: 50%; background: var(--c) }
 .switch { display: flex; margin: 0; padding: 2px; border: 0; border-radius: 8px; background: var(--panel) }
-.switch legend, .said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }
-.switch input { position: absolute; opacity: 0 }
-.switch span { display: block; padding: .1rem .8rem; border-radius: 6px }
-.switch :checked + span { background: var(--paper); color: var(--ink); box-shadow: 0 0 0 1px var(--rule) }
-:focus-visible, .switch :focus-visible + span { outline: 2px solid var(--c0); outline-offset: 2px }
-button {
-  padding: .05rem .6rem; border: 1px solid var(--rule); border-radius: 6px; background: var(--paper); color: var(--ink);
-  font: .8125rem system-ui, sans-serif;
-}
-button:hover { background: var(--panel) }
-#plots { display: flex; flex-wrap: wrap; gap: 0 2rem }
-.plot { position: relative; flex: 1 1 26rem; min-width: min(100%, 18rem) } .plot:first-child { flex-basis: 100% }
-svg { display: block; width: 100%; overflow: visible; touch-action: pan-y; user-select: none }
-svg text { fill: var(--soft); font: 12px system-ui, sans-serif } .grid { stroke: var(--rule); fill: none }
+.switch input { position: absolute; opacity: 0 } .switch span { padding: .2rem .8rem; border-radius: 6px }
+:checked + span { background: var(--paper); color: var(--ink); box-shadow: 0 0 0 1px var(--rule) }
+:focus-visible, :focus-visible + span { outline: 2px solid var(--c0); outline-offset: 2px }
+button, i, .tip { border: 1px solid var(--rule); border-radius: 6px; background: var(--paper); color: var(--ink) }
+#plots { display: flex; flex-wrap: wrap; gap: 0 2rem } .plot:first-child { flex-basis: 100% }
+.plot { position: relative; flex: 1 1 26rem; min-width: min(100%, 18rem) } .grid { stroke: var(--rule) }
+svg { display: block; width: 100%; overflow: visible; touch-action: pan-y; user-select: none; outline: none }
+svg text { fill: var(--soft); font: 12px system-ui, sans-serif } .band { fill: var(--c); opacity: .16 }
 .line { stroke: var(--c); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; fill: none }
-.thin { stroke-width: 1.25; opacity: .75 } .thick { stroke-width: 3 }
-.points { stroke: var(--c); stroke-linecap: round; fill: none; opacity: .35 } .band { fill: var(--c); opacity: .16 }
+.inner .line { stroke-width: 1.25; opacity: .75 } .group .line { stroke-width: 3 } .mark:hover { fill: var(--ink) }
+.points { stroke: var(--c); stroke-linecap: round; opacity: .35 }
 .round { stroke: var(--c); stroke-width: 1.5; fill: var(--paper) }
-.cursor { stroke: var(--soft); stroke-dasharray: 2 3; pointer-events: none }
-.choice { fill: var(--c0); opacity: .15; pointer-events: none }
-.mark { fill: var(--c); cursor: pointer; outline-offset: 0 } .mark:hover, .mark:focus { fill: var(--ink) }
-.tip {
-  position: absolute; top: 2rem; z-index: 3; padding: .3rem .2rem; border: 1px solid var(--rule); border-radius: 6px;
-  background: var(--paper); box-shadow: 0 2px 10px #0003; font-size: .8125rem; pointer-events: none;
-}
-.tip td, .tip th { position: static; padding: 0 .5rem }
+.cursor { stroke: var(--soft); stroke-dasharray: 2 3; fill: var(--c0); fill-opacity: .15; pointer-events: none }
+.mark { fill: var(--c); stroke: transparent; stroke-width: 3; cursor: pointer }
+.tip { position: absolute; z-index: 2; font-size: .8125rem; pointer-events: none }
+.plot:not(:hover, :has(:focus-visible)) :is(.tip, .cursor), .tip:empty { display: none }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); gap: 1.25rem 1rem }
-.cards { margin-top: .75rem } .card { min-width: 0; margin: 0; border-radius: 8px }
-.card i { float: right; padding: 0 .4em; border: 1px solid var(--rule); border-radius: 6px; font-style: normal }
-.card b, .card i { color: var(--ink) }
-.media { display: block; width: 100%; margin: 0; border-radius: 8px; background: var(--panel) }
-video.media, img.media { aspect-ratio: auto 4 / 3 } p.media { padding: 1rem }
-pre.media { min-height: 8rem; padding: .75rem; overflow: auto; font: 12px/1.35 ui-monospace, monospace }
-pre.media { margin-bottom: .35rem; background: #1a1d21; color: #e4e4e0 }
-footer { margin-top: 2rem; padding-top: .75rem; border-top: 1px solid var(--rule) }
-footer a { margin-right: 1em; color: inherit }
+.card { min-width: 0; margin: .75rem 0 0 } i { float: right; padding: 0 .4em; font-style: normal }
+.media { display: block; width: 100%; margin-bottom: .25rem; border-radius: 8px; background: var(--panel) }
+.media { aspect-ratio: auto 4 / 3; overflow: auto } p.media, pre { margin: 0; padding: .75rem }
+pre.media { background: #1a1d21; color: #e4e4e0; font: 12px/1.35 ui-monospace, monospace }
+.card:not(:hover, :focus-within) input { visibility: hidden } b { color: var(--ink) }
+footer { padding-top: .75rem; border-top: 1px solid var(--rule) } a { margin-right: 1em; color: inherit }
 @media print {
-  :root { color-scheme: light; --paper: #fff } body { padding: 0; font-size: 10pt }
-  .table { max-height: none; overflow: visible }
-  .bar fieldset, .bar label, button, .tip, video:not(.ready) { display: none }
-  .plot, .card { flex-basis: 100%; break-inside: avoid } h2 { break-after: avoid } * { print-color-adjust: exact }
+  :root { color-scheme: light; --paper: #fff } body { padding: 0; font-size: 10pt } * { print-color-adjust: exact }
+  .bar label, .switch, button, .tip, .card input, video:not(.ready) { display: none } .table { max-height: none }
+  .plot, .card { flex-basis: 100%; break-inside: avoid } h2 { break-after: avoid }
 }
 </style>
-</head>
-<body>
-<header><h1></h1><p id="head"></p><label hidden><input type="checkbox" id="live" checked>Live</label></header>
-<p class="note" id="note"></p>
-<noscript><p>A script in this page draws the report, and scripts are turned off.</p></noscript>
-<main>
-<div class="table" tabindex="0" role="region" aria-label="Numbers of every run"></div>
-<section id="curves" aria-label="Curves">
-<div class="bar"><h2>Curves</h2><button type="button" id="whole" hidden>See all</button>
-<label>Smoothing <input type="range" id="smooth" min="0" step="1"> <output id="window"></output></label>
-<fieldset class="switch"><legend>Horizontal axis</legend>
-<label><input type="radio" name="axis" value="steps"><span>Steps</span></label>
-<label><input type="radio" name="axis" value="episodes"><span>Episodes</span></label>
-<label><input type="radio" name="axis" value="time"><span>Time</span></label></fieldset></div>
-<div id="plots"></div><p class="said" aria-live="polite"></p>
-</section>
-<section id="videos" aria-label="Videos"><h2>Videos</h2><div class="cards"></div>
-<details hidden><summary class="note"></summary><div class="cards"></div></details></section>
-</main>
-<footer></footer>
+<noscript>A script in this page draws the report, and scripts are turned off.</noscript>
 <script type="application/json" id="data">@@data@@</script>
-<script>
-'use strict';
-(() => {
-const $ = selector => document.querySelector(selector), all = selector => [...document.querySelectorAll(selector)];
-const data = JSON.parse($('#data').textContent), {runs, groups, cards} = data;
-if (location.hash === '#asked') return void parent.postMessage(data.written, '*');      // see the end of this script
+<script type="module">
+const $ = (what, node = document) => node.querySelector(what), all = what => [...document.querySelectorAll(what)];
+const data = JSON.parse($('#data').textContent), {runs, groups, cards, measures} = data;
+if (location.hash === '#asked')                     // in the hidden frame of an open page, where nothing is drawn
+  await new Promise(() => parent.postMessage(data.written, '*'));
 
-const make = (tag, attributes, ...children) => {    // a text becomes a text node: no name of a run is ever markup
-  const node = /^(svg|g|path|text|rect|clipPath|title)$/.test(tag)
-    ? document.createElementNS('http://www.w3.org/2000/svg', tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes))
-    if (typeof value === 'function') node.addEventListener(name, value); else node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-};
+// What is put into a template is escaped unless it is one itself: no name or text of a run is ever markup.
+const safe = text => String(text).replace(/[&<>"']/g, char => `&#${char.charCodeAt()};`);
+const html = (parts, ...values) => ({markup: String.raw({raw: parts}, ...values.map(value =>
+  [value].flat(2).map(one => one.markup ?? safe(one)).join('')))});
+const fill = (node, {markup}) => { node.innerHTML = markup; };
+const sum = values => values.reduce((a, b) => a + b, 0);
+const sorted = (list, key = v => v) => [...list].sort((a, b) => key(a) - key(b));
 const COMPACT = new Intl.NumberFormat('en', {notation: 'compact', maximumSignificantDigits: 4});
-const number = (v, compact = 1e8) => v === null ? 'not finite' : (Math.abs(v) < 999.95 || Math.abs(v) >= 1e15
-  ? String(+v.toPrecision(4)) : Math.abs(v) >= compact ? COMPACT.format(v) : Math.round(v).toLocaleString('en')
-).replace('-', '\u2212');
+const number = (v, most = 1e8) => v === null ? 'not finite' : Math.abs(v) < 999.95 || Math.abs(v) >= 1e15
+  ? String(+v.toPrecision(4)) : Math.abs(v) < most ? Math.round(v).toLocaleString('en') : COMPACT.format(v);
 const percent = v => v === null ? number(v) : `${+(100 * v).toPrecision(3)} %`;
-const duration = s => s < 60 ? `${Math.round(s)} s` : s < 5400 ? `${Math.round(s / 60)} min`
-  : s < 1e5 ? `${(s / 3600).toFixed(1)} h` : `${(s / 86400).toFixed(1)} d`;
-const sorted = (list, key) => [...list].sort((a, b) => key(a) - key(b));
+const unitOf = seconds => data.units.find(([unit]) => seconds >= unit) || data.units.at(-1);
 
 // What the reader chooses goes into the address: it outlives a reload, and can be sent to somebody.
 const address = new URLSearchParams(location.hash.slice(1)), off = new Set(address.getAll('off'));
-const longest = Math.max(1, ...runs.map(run => run.training.n.reduce((a, b) => a + b, 0)));
-const WINDOWS = [1, 10, 100, 1e3, 1e4, 1e5].flatMap(w => [w, 2 * w, 5 * w]).filter(w => w < 2 || w <= longest / 2);
-const usual = WINDOWS.filter(w => w < 2 || w <= Math.max(longest / 20, Math.min(10, longest / 4))).pop();
-let axis = address.get('axis') || data.axis, smooth = +address.get('smooth') || usual;
-let zoom = address.has('zoom') ? address.get('zoom').split(',').map(Number) : null;
-const remember = place => {
-  const live = $('#live').checked ? {} : {live: 'no'};
-  const chosen = new URLSearchParams({axis, smooth, ...zoom && {zoom}, ...live, ...place});
-  off.forEach(name => chosen.append('off', name));
-  try { history.replaceState(null, '', '#' + chosen); } catch (_) { /* the frame in a notebook has no address */ }
-};
+const longest = Math.max(2, ...runs.map(run => sum(run.training.n)));
+const WINDOWS = [1, 10, 100, 1e3, 1e4, 1e5].flatMap(w => [w, 2 * w, 5 * w]).filter(w => w <= longest / 2);
+let smooth = +address.get('smooth') || WINDOWS.filter(w => w <= Math.max(10, longest / 20)).pop();
+let axis = address.get('axis') || data.axis, zoom = address.get('zoom')?.split(',').map(Number);
 
-// Head and table, which is the legend too. Runs have their group's colour where there are groups to be told apart.
-const grouped = groups.length > 1 && groups.length < runs.length;
-const groupOf = run => groups.findIndex(group => group.runs.includes(run));
-const colour = run => `--c: var(--c${(grouped ? groupOf(run) : run) % 8})`;
-const shown = () => [...runs.keys()].filter(run => !off.has(runs[run].name));
-const head = () => {
-  const states = runs.map(({state: {since, patience, text}}) => {
-    const silence = Math.max(0, (data.refresh ? Date.now() / 1000 : data.written) - since);
-    return (silence > patience ? data.silent : text).replace('{}', duration(silence));
-  });
-  const running = states.filter(state => state.startsWith('running')).length;
-  $('#head').textContent = (runs.length > 1 ? [`${runs.length} runs`, running ? `${running} running` : '']
-    : [runs[0].name, ...states]).filter(Boolean).join(' · ');
-  all('.member').forEach((row, i) => { row.title = states[i]; });
-};
-const boxes = [], seen = (_, i) => data.evaluated || data.columns[i] !== 'Evaluation';
-const row = (kind, name, cells, members) => {
-  const box = make('input', {type: 'checkbox', change: () => {
-    members.forEach(i => off[box.checked ? 'delete' : 'add'](runs[i].name));
-    update();
-  }});
-  const style = kind === 'group' && !grouped ? '--c: var(--ink)' : colour(members[0]);
-  const label = runs.length < 2 ? name : make('label', {style}, box, name);
-  boxes.push([box, members]);
-  return make('tr', {class: kind}, make('th', {scope: 'row'}, label),
-    ...cells.filter(seen).map(cell => make('td', {}, cell.replace(/^-/, '\u2212'))));
-};
-const table = () => $('.table').append(make('table', {}, make('thead', {}, make('tr', {},
-  ...['Run', ...data.columns.filter(seen)].map(name => make('th', {scope: 'col'}, name)))),
-make('tbody', {}, ...groups.flatMap(({name, cells, runs: members}) => [
-  ...members.length > 1 ? [row('group', `${name}, ${members.length} runs`, cells, members)] : [],
-  ...members.map(i => row(members.length > 1 ? 'member inner' : 'member', runs[i].name, runs[i].cells, [i]))]))));
+// A row of the table, which is the legend too, is a run or the mean of a group. Several groups have a colour each.
+const rows = groups.flatMap((group, g) => {
+  const several = group.runs.length > 1, colour = i => `--c: var(--c${(groups.length > 1 ? g : i) % 8})`;
+  const mean = {...group, kind: 'group', style: groups.length > 1 ? colour() : '--c: var(--ink)'};
+  return [...several ? [mean] : [], ...group.runs.map(i => Object.assign(runs[i],
+    {runs: [i], kind: several ? 'inner' : 'alone', style: colour(i)}))];
+});
+const shown = row => row.runs.some(i => !off.has(runs[i].name));
+const dotted = run => html`<span style="${run.style}"><span class="dot"></span>${run.name}</span>`;
+const filled = (_, i) => runs.some(({cells}) => cells[i] !== '-');
+const label = ({name, runs: {length}, style}) => runs.length < 2 ? name
+  : html`<label style="${style}"><input type="checkbox">${name}${length > 1 ? `, ${length} runs` : ''}</label>`;
+const describe = card => [...runs.length > 1 ? [runs[card.run].name] : [], card.title, ...card.facts].join(', ');
+const COLOURS = ['#4a4f57', '#f2777a', '#79c98a', '#e6c15c', '#7ab0f5', '#d096e0', '#5fc9d6', '#f4f4f0'];
+const terminal = text => html`${text.split(/\x1b\[([\d;]*)m/).map((part, i, parts) => {     // as a terminal colours it
+  const style = (parts[i - 1] || '').split(';').map(code => /^[39]\d$/.test(code) ? `color: ${COLOURS[code % 10]}`
+    : /^(4|10)\d$/.test(code) ? `background: ${COLOURS[code % 10]}; color: #1a1d21` : '');
+  return i % 2 ? '' : html`<span style="${style.join(';')}">${part}</span>`;
+})}`;
+const media = ({trouble, frames, type, link, cut}, label) => trouble ? html`<p class="media">${trouble}</p>`
+  : frames ? html`<pre class="media" role="img" aria-label="${label}">${terminal(frames[0])}</pre>
+    <input type="range" value="0" max="${frames.length - 1}" aria-label="Frame"> ${cut}`
+  : type === 'image/png' ? html`<img class="media" loading="lazy" src="${link}" alt="${label}">`
+  : html`<video class="media" src="${link}" loading="lazy" preload="auto" muted loop playsinline
+    onloadeddata="this.classList.add('ready')" aria-label="${label}"></video>`;
 
-// Curves. A point is an episode, or several neighbours; what is not finite is null, and leaves a gap.
-const points = (run, kind, name) => {
-  const {n, steps, episodes, columns, [axis]: places} = runs[run][kind], [means, lows, highs] = columns[name] || [[]];
+document.title = `${data.title} · report`;
+fill(document.body, html`<header><h1>${data.title}</h1><p id="head"></p></header><p>${data.note}</p><main>
+<div class="table" tabindex="0" role="region" aria-label="Numbers of every run"><table><thead><tr>
+  ${['Run', ...data.columns.filter(filled)].map(name => html`<th scope="col">${name}</th>`)}</tr></thead><tbody>
+  ${rows.map(row => html`<tr class="${row.kind}"><th scope="row">${label(row)}</th>
+  ${row.cells.filter(filled).map(cell => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div>
+<section id="curves" aria-label="Curves"><div class="bar"><h2>Curves</h2>
+  <label>Smoothing <input type="range" id="smooth" max="${WINDOWS.length - 1}" value="${WINDOWS.indexOf(smooth)}">
+  <output id="window"></output></label>
+  <fieldset class="switch" aria-label="Horizontal axis">${['steps', 'episodes', 'time'].map(name => html`<label>
+  <input type="radio" name="axis" value="${name}" ${name === axis ? 'checked' : ''}><span>${name}</span></label>`)}
+  </fieldset></div><div id="plots">${measures.map(({name}) => html`<div class="plot"><h3>${name}
+  <button type="button" aria-label="${name} as SVG">SVG</button></h3><svg tabindex="0" role="group"
+  aria-label="${name}: the arrow keys read it out, Escape shows all of it"></svg><div class="tip" role="status"></div>
+  </div>`)}</div></section>
+<section id="videos" aria-label="Videos"><h2>Videos</h2><div class="cards">${cards.map((card, i) => html`
+  <figure class="card" title="${card.file}" tabindex="${i && -1}">${media(card, describe(card))}<figcaption>
+  ${card.badge ? html`<i>${card.badge}</i>` : ''}${runs.length > 1 ? html`${dotted(runs[card.run])} · ` : ''}
+  <b>${card.title}</b> ${card.facts.join(' · ')}</figcaption></figure>`)}</div></section></main>
+<footer>Written ${new Date(data.written * 1000).toLocaleString('sv')} by gym_monitor. ${runs.flatMap(run =>
+  run.journals.filter(([, link]) => link).map(([file, link]) =>
+  html`<a href="${link}">${runs.length > 1 ? `${run.name}/` : ''}${file}</a> `))}</footer><iframe hidden></iframe>`);
+$('#videos').hidden = !cards.length;
+$('#curves').hidden = $('.table').hidden = runs.every(run => !run.training.n.length);
+
+// Curves. A point is an episode, or several neighbours, and `y` the mean of the last `smooth` episodes up to there.
+const points = ({n, steps, episodes, columns, [axis]: places}, name) => {
+  const [means = [], lows = means, highs = means] = columns[name] || [];
   return means.map((mean, i) => {
-    let sum = 0, count = 0;                       // of the last `smooth` episodes
-    for (let j = i; j >= 0 && count < smooth; j--) if (means[j] !== null) {
-      sum += means[j] * n[j];
-      count += n[j];
-    }
-    return {x: places[i], y: mean === null ? null : sum / count, mean, low: lows ? lows[i] : mean,
-      high: highs ? highs[i] : mean, step: steps[i], episode: episodes[i]};
+    let total = 0, count = 0;
+    for (let j = i; j >= 0 && count < smooth; j--)
+      if (means[j] !== null) [total, count] = [total + means[j] * n[j], count + n[j]];
+    return {x: places[i], y: total / count, mean, low: lows[i], high: highs[i], step: steps[i], episode: episodes[i]};
+  }).filter(({y}) => !isNaN(y));
+};
+const average = lines => {                        // mean ± sample standard deviation, as far as all runs reach
+  const from = Math.max(...lines.map(line => line[0].x)), to = Math.min(...lines.map(line => line.at(-1).x));
+  return lines.length < 2 ? [] : sorted(lines.flat().map(({x}) => x).filter(x => x >= from && x <= to)).map(x => {
+    const heights = lines.map(line => line.findLast(point => point.x <= x).y), y = sum(heights) / lines.length;
+    const spread = Math.sqrt(sum(heights.map(height => (height - y) ** 2)) / (lines.length - 1));
+    return {x, y, low: y - spread, high: y + spread};
   });
 };
 const ticks = (low, high, count) => {
@@ -2697,298 +2587,169 @@ const ticks = (low, high, count) => {
   return [...Array(Math.max(0, Math.floor(high / step + 1e-9) - first + 1)).keys()].map(k => (first + k) * step);
 };
 const extent = visible => {     // one point in a hundred is left out where that gives the others four times the room
-  const lows = sorted(visible.map(({low}) => low), v => v), highs = sorted(visible.map(({high}) => high), v => -v);
-  const few = visible.length < 20 ? 0 : Math.ceil(visible.length / 100);
-  let [low = 0, high = 1] = [lows[0], highs[0]];
-  if (highs[few] > lows[few] && high - low > 4 * (highs[few] - lows[few])) [low, high] = [lows[few], highs[few]];
-  const span = high - low, pad = span > 1e-9 * Math.abs(high) ? span * .06 : Math.abs(high) * .1 || 1;
+  const [lows, highs] = ['low', 'high'].map(key => sorted(visible.map(one => one[key])));
+  const [whole, most] = [0, Math.round(visible.length / 100)].map(few => [lows[few] ?? 0, highs.at(-1 - few) ?? 1]);
+  const [low, high] = most[1] > most[0] && whole[1] - whole[0] > 4 * (most[1] - most[0]) ? most : whole;
+  const pad = high - low > 1e-9 * Math.abs(high) ? (high - low) * .06 : Math.abs(high) * .1 || 1;
   return [low - pad, high + pad];
 };
-const spread = (lines, {X, Y}) => {               // mean ± sample standard deviation, as far as all runs reach
-  const from = Math.max(...lines.map(line => line[0].x)), to = Math.min(...lines.map(line => line[line.length - 1].x));
-  if (lines.length < 2 || from > to) return [];
-  const grid = [...Array(201).keys()].map(k => from + (to - from) * k / 200).map(x => {
-    const heights = lines.map(line => {
-      const j = Math.max(1, line.findIndex(point => point.x >= x)), [a, b] = [line[j - 1], line[j] || line[j - 1]];
-      return b.x > a.x ? a.y + (x - a.x) / (b.x - a.x) * (b.y - a.y) : b.y;
-    });
-    const mean = heights.reduce((a, b) => a + b) / lines.length;
-    const deviation = Math.sqrt(heights.reduce((a, y) => a + (y - mean) ** 2, 0) / (lines.length - 1));
-    return [0, 1, -1].map(side => `${X(x)} ${Y(mean + side * deviation)}`);
-  });
-  const [middle, top, bottom] = [0, 1, 2].map(i => grid.map(at => at[i]));
-  return [make('path', {class: 'band', d: `M${top.concat(bottom.reverse()).join('L')}z`}),
-    make('path', {class: 'line thick', d: `M${middle.join('L')}`})];
-};
-const curve = ({X, Y, width, name, show}, run, line, rounds) => {
-  const known = line.filter(({y}) => y !== null), single = known.every(({low, high}) => low === high);
-  const [first, last] = [known[0], known[known.length - 1]].map(point => point ? show(point.y) : 'nothing');
-  const each = (some, path) => some.filter(({mean}) => mean !== null).map(path).join('');
-  const bars = some => each(some, ({x, low, high}) => `M${X(x)} ${Y(low)}V${Y(high)}`);
-  const size = single ? (known.length * runs.length > 1000 ? 2.5 : 4) : Math.max(1.5, width / known.length);
-  const step = ({x, y}, i) => y === null ? ''
-    : `${i && line[i - 1].y !== null ? 'L' : 'M'}${X(x)} ${Y(y)}${i ? '' : 'h0'}`;
-  return make('g', {role: 'img', style: colour(run),
-    'aria-label': `Mean ${name} of ${runs[run].name}: from ${first} to ${last}`},
-  make('path', {class: 'points', 'stroke-width': size, d: show === percent ? '' : bars(line)}),
-  make('path', {class: groups[groupOf(run)].runs.length > 1 ? 'line thin' : 'line', d: line.map(step).join('')}),
-  make('path', {class: 'round',
-    d: bars(rounds) + each(rounds, ({x, mean}) => `M${X(x)} ${Y(mean) - 4}l4 4l-4 4l-4-4z`)}));
-};
-const MARK = 11, LEFT = 56, RIGHT = 16;
-const name = card => [...runs.length > 1 ? [runs[card.run].name] : [], card.title, ...card.facts].join(', ');
-const marks = ({X, base, width, rows, videos}) => {     // one per video, side by side, in rows where they are many
-  const found = sorted(videos, card => card.at[axis]), places = [];
-  found.forEach((card, k) => {
-    places[k] = Math.max(X(card.at[axis]) - MARK / 2, k < rows ? 0 : places[k - rows] + MARK);
-  });
-  for (let k = found.length - 1; k >= 0; k--)
-    places[k] = Math.min(places[k], k + rows < found.length ? places[k + rows] - MARK : LEFT + width);
-  return found.map((card, k) => make('g', {class: 'mark', role: 'link', 'aria-label': `Video: ${name(card)}`,
-    style: colour(card.run), transform: `translate(${places[k]} ${base + 4 + k % rows * MARK})`,
-    click: () => reveal(card)}, make('rect', {width: MARK, height: MARK, opacity: 0}),
-  make('path', {d: 'M2 1v9l8-4.5z'}), make('title', {}, name(card))));
-};
-const plots = data.measures.map(({name, truth}, i) => {
-  const title = name[0].toUpperCase() + name.slice(1), tip = make('div', {class: 'tip', hidden: ''});
-  const svg = make('svg', {tabindex: 0, role: 'group',
-    'aria-label': `${title}: the arrow keys read it out, Escape shows all of it`});
-  const plot = {name, svg, tip, first: i === 0, show: truth ? percent : number};
-  const button = make('button', {type: 'button', click: () => save(plot), 'aria-label': `${title} as SVG`}, 'SVG');
-  $('#plots').append(make('div', {class: 'plot'}, make('h3', {}, title, button), svg, tip));
-  return plot;
-});
-const measure = plot => {                         // what is to be seen of a plot, and how that maps onto the screen
-  const now = shown(), w = Math.max(240, plot.svg.clientWidth), width = w - LEFT - RIGHT;
-  const [lines, rounds] = ['training', 'rounds'].map(kind => now.map(run => points(run, kind, plot.name)));
-  const everything = lines.concat(rounds).flat(), base = plot.first ? Math.min(310, Math.max(210, w * .4)) : 140;
-  const [from, to] = zoom || [0, Math.max(0, ...everything.map(({x}) => x)) || 1];
-  const visible = everything.filter(({x, mean}) => x >= from && x <= to && mean !== null);
-  const [low, high] = plot.show === percent ? [-.04, 1.04] : extent(visible);
-  const videos = cards.filter(({at, run}) =>
-    plot.first && at && now.includes(run) && at[axis] >= from && at[axis] <= to);
-  const X = x => +(LEFT + (x - from) / (to - from) * width).toFixed(1);
-  const Y = y => +Math.max(-9999, Math.min(9999, base - (y - low) / (high - low) * (base - 14))).toFixed(1);
-  const rows = Math.ceil(2 * videos.length * MARK / width);
-  return Object.assign(plot, {now, w, width, lines, rounds, base, from, to, low, high, visible, videos, rows, X, Y});
-};
-const backdrop = ({w, width, base, from, to, low, high, visible, rows, X, Y, show, first}) => {
-  const text = (x, y, anchor, words) => make('text', {x, y, 'text-anchor': anchor}, words);
-  const grid = d => make('path', {class: 'grid', d}), bottom = base + rows * MARK + 24;
-  const beyond = sorted(visible.map(one => one.high > high ? one.high : one.low).filter(v => v < low || v > high),
-    v => -Math.abs(v));
+const LEFT = 56, RIGHT = 16, MARK = 11;
+const placeOf = ({run, place}) => runs[run].training[axis].at(runs[run].training.episodes.findIndex(e => e >= place));
+const backdrop = ({w, width, base, from, to, visible, low, high, layers, X, Y, show, first}) => {
+  const text = (x, y, anchor, words) => html`<text x="${x}" y="${y}" text-anchor="${anchor}">${words}</text>`;
+  const grid = d => html`<path class="grid" d="${d}"/>`, [unit, word] = axis === 'time' ? unitOf(to) : [1, ''];
+  const beyond = visible.map(one => one.high > high ? one.high : one.low).filter(v => v < low || v > high);
   return [grid(`M${LEFT} ${base}h${width}`),
-    ...ticks(low, high, first ? 5 : 3).flatMap(v =>
+    ticks(low, high, first ? 5 : 3).flatMap(v =>
       [grid(`M${LEFT} ${Y(v)}h${width}`), text(LEFT - 8, Y(v) + 4, 'end', show(v, 1e4))]),
-    ...ticks(from, to, Math.max(3, Math.min(6, w / 90))).flatMap(v => [grid(`M${X(v)} ${base}v5`),
-      text(X(v), bottom, 'middle', axis === 'time' ? `${number(v)} ${data.unit}` : number(v, 1e4))]),
-    ...beyond.slice(0, 1).map(v =>
+    ticks(from / unit, to / unit, Math.max(3, Math.min(6, w / 90))).flatMap(v => [grid(`M${X(v * unit)} ${base}v5`),
+      text(X(v * unit), base + layers * MARK + 24, 'middle', `${number(v, 1e4)} ${word}`.trim())]),
+    sorted(beyond, Math.abs).slice(-1).map(v =>
       text(w - RIGHT, 12, 'end', `${beyond.length} beyond this scale, up to ${number(v)}`))];
 };
+const curve = ({X, Y, width, name, truth}, {line, rounds, name: row, kind, style}) => {
+  const path = (some, key) => some.map(point => `${X(point.x)} ${Y(point[key])}`).join('L');
+  const each = (some, draw) => some.filter(({mean}) => mean !== null).map(draw).join('');
+  const bars = some => each(some, ({x, low, high}) => `M${X(x)} ${Y(low)}V${Y(high)}`), group = kind === 'group';
+  const range = group ? `M${path(line, 'low')}L${path([...line].reverse(), 'high')}z` : truth ? '' : bars(line);
+  const diamonds = each(rounds, ({x, mean}) => `M${X(x)} ${Y(mean) - 4}l4 4l-4 4l-4-4z`);
+  const size = Math.max(2, Math.min(4, width / line.length));
+  const label = `Mean ${name} of ${row}${group ? ' with its standard deviation' : ''}`;
+  return html`<g class="${kind}" role="img" style="${style}" aria-label="${label}">
+    <path class="${group ? 'band' : 'points'}" stroke-width="${size}" d="${range}"/>
+    <path class="line" d="M${path(line, 'y')}h0"/><path class="round" d="${bars(rounds)}${diamonds}"/></g>`;
+};
+const marks = ({X, base, layers, width, videos}) => {   // one per video, side by side, in layers where they are many
+  const places = [];
+  return videos.map((card, k) => {
+    places[k] = Math.min(Math.max(X(placeOf(card)) - MARK / 2, k < layers ? 0 : places[k - layers] + MARK),
+      LEFT + width - MARK * Math.floor((videos.length - 1 - k) / layers));
+    return html`<path class="mark" role="link" aria-label="Video: ${describe(card)}" style="${runs[card.run].style}"
+      data-card="${cards.indexOf(card)}" d="M${places[k] + 2} ${base + 5 + k % layers * MARK}v9l8-4.5z"/>`;
+  });
+};
 const draw = plot => {
-  const {svg, now, w, width, lines, rounds, base, rows, name} = measure(plot);
-  const means = groups.filter(group => group.runs.length > 1).map(group => make('g', {role: 'img',
-    'aria-label': `Mean ${name} of ${group.name} with its standard deviation`,
-    style: grouped ? colour(group.runs[0]) : '--c: var(--ink)'},
-  ...spread(lines.filter((_, k) => group.runs.includes(now[k])).map(line => line.filter(({y}) => y !== null))
-    .filter(line => line.length), plot)));
-  svg.setAttribute('viewBox', `0 0 ${w} ${base + rows * MARK + 30}`);
-  svg.replaceChildren(
-    make('clipPath', {id: `clip-${name}`}, make('rect', {x: LEFT - 3, y: 5, width: width + 8, height: base - 4})),
-    ...backdrop(plot), make('g', {'clip-path': `url(#clip-${name})`},
-      ...lines.map((line, k) => curve(plot, now[k], line, rounds[k])), ...means),
-    make('g', {class: 'pointer'}), ...marks(plot));
+  const {name, truth, first, svg} = plot, w = Math.max(240, svg.clientWidth), width = w - LEFT - RIGHT;
+  const base = first ? Math.min(310, .3 * w + 90) : 140;
+  const ends = runs.filter(shown).flatMap(run => [run.training, run.rounds]).map(part => part[axis].at(-1) ?? 0);
+  const [from, to] = zoom || [0, Math.max(0, ...ends) || 1], within = ({x}) => x >= from && x <= to;
+  const curves = runs.filter(shown).map(run => ({...run, line: points(run.training, name).filter(within),
+    rounds: points(run.rounds, name).filter(within)})).filter(({line}) => line.length);
+  const means = rows.filter(({kind}) => kind === 'group').map(group => ({...group, rounds: [], line: average(
+    curves.filter(({runs: [i]}) => group.runs.includes(i)).map(({line}) => line))})).filter(({line}) => line.length);
+  const visible = curves.flatMap(({line, rounds}) => line.concat(rounds)).filter(({mean}) => mean !== null);
+  const [low, high] = truth ? [-.04, 1.04] : extent(visible);
+  const videos = sorted(cards.filter(card => first && card.place !== null && shown(runs[card.run]) &&
+    within({x: placeOf(card)})), placeOf), layers = Math.ceil(2 * videos.length * MARK / width);
+  const X = x => +(LEFT + (x - from) / (to - from) * width).toFixed(1);
+  const Y = y => +Math.max(5, Math.min(base, base - (y - low) / (high - low) * (base - 14))).toFixed(1);
+  Object.assign(plot, {w, width, base, curves, from, to, visible, low, high, videos, layers, X, Y});
+  svg.setAttribute('viewBox', `0 0 ${w} ${base + layers * MARK + 30}`);
+  fill(svg, html`${backdrop(plot)}${curves.concat(means).map(row => curve(plot, row))}
+    <path class="cursor"/>${marks(plot)}`);
 };
 const update = () => {
-  plots.forEach(draw);
-  all('.card').forEach((node, i) => { node.hidden = off.has(runs[cards[i].run].name); });
-  boxes.forEach(([box, members]) => { box.checked = members.some(i => !off.has(runs[i].name)); });
-  $('#whole').hidden = !zoom;
-  $('#smooth').value = WINDOWS.indexOf(smooth);
+  measures.forEach(draw);
+  all('.card').forEach((node, i) => { node.hidden = !shown(runs[cards[i].run]); });
+  all('tbody input').forEach((box, i) => { box.checked = shown(rows[i]); });
   $('#window').textContent = smooth === 1 ? 'none' : `mean of ${number(smooth)} episodes`;
-  remember();
+  const chosen = new URLSearchParams({axis, smooth, ...zoom && {zoom}});
+  off.forEach(name => chosen.append('off', name));
+  try { history.replaceState(null, '', `#${chosen}`); } catch (_) { /* the frame in a notebook has no address */ }
 };
+const zoomTo = part => { zoom = part; update(); };
 
-// Pointing, reading with the arrow keys, a part chosen by dragging; the drawing as a file
-const point = (plot, x, dragged) => {
-  const {svg, tip, X, base, lines, now, from, to, show} = plot, place = X(x), cells = [];
-  lines.forEach((line, k) => {
-    const near = sorted(line.filter(one => one.x >= from && one.x <= to), one => Math.abs(one.x - x))[0];
-    if (near) cells.push([now[k], show(near.mean), show(near.y), number(near.step), number(near.episode)]);
-  });
-  const body = cells.slice(0, 20).map(([run, ...values]) => make('tr', {},
-    ...[make('span', {style: colour(run)}, make('span', {class: 'dot'}), runs[run].name), ...values]
-      .map(value => make('td', {}, value))));
-  tip.hidden = !cells.length;
-  tip.replaceChildren(make('table', {}, make('tr', {},
-    ...['', 'Value', 'Mean', 'Step', 'Episode'].map(name => make('th', {}, name))), ...body));
-  const room = svg.clientWidth - tip.offsetWidth, side = place + 14 > room ? place - 14 - tip.offsetWidth : place + 14;
-  tip.style.left = `${Math.max(0, Math.min(room, side))}px`;
-  svg.querySelector('.pointer').replaceChildren(make('path', {class: 'cursor', d: `M${place} 10V${base}`}),
-    ...dragged === undefined ? [] : [make('rect', {class: 'choice', x: Math.min(place, X(dragged)), y: 10,
-      width: Math.abs(place - X(dragged)), height: base - 10})]);
-  return cells.map(([run, value, mean, step]) =>
-    `${runs[run].name}: step ${step}, value ${value}, mean ${mean}`).join('; ');
+// Pointing, reading with the arrow keys, choosing a part by dragging; the drawing as a file
+const point = ({svg, tip, X, base, curves, w, show}, x, begun = x) => {
+  const found = curves.map(({line, style, name}) => ({...sorted(line, one => Math.abs(one.x - x))[0], style, name}));
+  fill(tip, html`<table><tr>${['', 'Value', 'Mean', 'Step', 'Episode'].map(name => html`<th>${name}</th>`)}</tr>${
+    found.slice(0, 20).map(one => html`<tr><th>${dotted(one)}</th>${[show(one.mean), show(one.y), number(one.step),
+      number(one.episode)].map(cell => html`<td>${cell}</td>`)}</tr>`)}</table>`);
+  tip.style.inset = X(x) > w / 2 ? `2rem auto auto ${LEFT}px` : '2rem 0 auto auto';
+  $('.cursor', svg).setAttribute('d', `M${X(begun)} 10V${base}H${X(x)}V10z`);
 };
-for (const plot of plots) {
-  let begun, read = -1;
-  const {svg} = plot, at = event => plot.from + (plot.to - plot.from) * Math.max(0, Math.min(1,
-    (event.clientX - svg.getBoundingClientRect().left - LEFT) / plot.width));
-  const zoomTo = part => { zoom = part; begun = undefined; update(); };
-  const hide = () => { plot.tip.hidden = true; svg.querySelector('.pointer').replaceChildren(); begun = undefined; };
-  for (const [name, act] of Object.entries({
-    dblclick: () => zoomTo(null), pointerleave: hide, blur: hide,
-    pointerdown: event => { begun = event.target.closest('.mark') ? undefined : at(event); },
-    pointermove: event => point(plot, at(event), begun),
-    pointerup: event => {
-      const part = sorted([begun, at(event)], x => x);
-      if (begun !== undefined && plot.X(part[1]) - plot.X(part[0]) > 5) zoomTo(part); else begun = undefined;
-    },
-    keydown: event => {
-      const line = plot.lines[0] || [], by = {ArrowRight: 1, ArrowLeft: -1, Home: -1e9, End: 1e9}[event.key];
-      if (event.key === 'Escape') zoomTo(null);
-      if (!by || !line.length) return;
-      event.preventDefault();
-      read = Math.max(0, Math.min(line.length - 1, read + by));
-      $('.said').textContent = point(plot, line[read].x);
-    },
-  })) svg.addEventListener(name, act);
-}
 const save = ({svg, name}) => {                   // with the styles in it, for the file has no style sheet
   const copy = svg.cloneNode(true), styled = [...svg.querySelectorAll('*')];
-  const keys = ['fill', 'stroke', 'stroke-width', 'stroke-linecap', 'stroke-dasharray', 'opacity', 'font'];
-  copy.querySelectorAll('*').forEach((node, i) => keys.forEach(key =>
-    node.style.setProperty(key, getComputedStyle(styled[i]).getPropertyValue(key))));
-  copy.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
+  const keys = ['fill', 'stroke', 'stroke-width', 'stroke-linecap', 'opacity', 'font'];
+  copy.querySelectorAll('*').forEach((node, i) => {
+    node.style = keys.map(key => `${key}: ${getComputedStyle(styled[i])[key]}`).join(';');
+  });
   const file = new Blob([new XMLSerializer().serializeToString(copy)], {type: 'image/svg+xml'});
-  make('a', {download: `${name}.svg`, href: URL.createObjectURL(file)}).click();
+  Object.assign(document.createElement('a'), {download: `${name}.svg`, href: URL.createObjectURL(file)}).click();
 };
-
-// Videos
-const COLOURS = ['#4a4f57', '#f2777a', '#79c98a', '#e6c15c', '#7ab0f5', '#d096e0', '#5fc9d6', '#f4f4f0'];
-const terminal = text => {                        // what a terminal shows of it, in its colours
-  let ink = '', back = '';
-  return text.split(/\x1b\[([\d;]*)m/).map((part, i) => {
-    if (i % 2 === 0) return make('span', {style: `color: ${ink || back && '#1a1d21'}; background: ${back}`}, part);
-    for (const code of part.split(';').map(Number)) {
-      if (code === 0) ink = back = '';
-      else if (code === 7) [ink, back] = [back || '#1a1d21', ink || '#e4e4e0'];
-      else if (code % 60 >= 30 && code % 60 < 38) ink = COLOURS[code % 10];
-      else if (code % 60 >= 40 && code % 60 < 48) back = COLOURS[code % 10];
-    }
-    return '';
-  });
-};
-const player = ({frames, cut}, name) => {
-  const pre = make('pre', {class: 'media', role: 'img', 'aria-label': name}), count = make('output', {});
-  const show = i => {
-    slider.value = i;
-    pre.replaceChildren(...frames.length ? terminal(frames[i][1]) : []);
-    count.textContent = ` ${frames.length ? i + 1 : 0} of ${frames.length} ${cut}`;
+for (const [i, plot] of measures.entries()) {
+  const node = all('.plot')[i], svg = $('svg', node);
+  const at = ({clientX}) => plot.from + (plot.to - plot.from) * Math.max(0, Math.min(1,
+    (clientX - svg.getBoundingClientRect().left - LEFT) / plot.width));
+  let begun, read = -1;
+  Object.assign(plot, {svg, tip: $('.tip', node), first: !i, show: plot.truth ? percent : number});
+  $('button', node).onclick = () => save(plot);
+  svg.onclick = ({target}) => all('.card')[target.dataset.card]?.focus();
+  svg.ondblclick = () => zoomTo();
+  svg.onpointerleave = () => { begun = undefined; };
+  svg.onpointerdown = event => { begun = event.target.matches('.mark') ? undefined : at(event); };
+  svg.onpointermove = event => point(plot, at(event), begun);
+  svg.onpointerup = event => {
+    const [from, to] = sorted([begun, at(event)]);
+    begun = undefined;
+    if (plot.X(to) - plot.X(from) > 5) zoomTo([from, to]);
   };
-  let timer = 0;
-  const play = on => {
-    const i = +slider.value, more = on && i < frames.length - 1;
-    const wait = more ? 1000 * (frames[i + 1][0] - frames[i][0]) : 0;
-    clearTimeout(timer);
-    button.textContent = more ? 'Pause' : 'Play';
-    if (more) timer = setTimeout(() => { show(i + 1); play(true); }, Math.min(2000, Math.max(20, wait)));
-  };
-  const slider = make('input', {type: 'range', min: 0, max: Math.max(0, frames.length - 1), tabindex: -1,
-    'aria-label': 'Frame', input: () => { play(false); show(+slider.value); }});
-  const button = make('button', {type: 'button', tabindex: -1, click: () => {
-    if (button.textContent === 'Play' && +slider.value === frames.length - 1) show(0);
-    play(button.textContent === 'Play');
-  }}, 'Play');
-  show(0);
-  return make('div', {class: 'cast'}, pre, button, slider, count);
-};
-const near = new IntersectionObserver(seen => seen.forEach(({isIntersecting, target}) => {
-  if (isIntersecting) target.preload = 'auto';
-}), {rootMargin: '400px'});
-const media = card => {
-  if (card.trouble) return make('p', {class: 'media'}, card.trouble);
-  if (card.kind === 'text') return player(card, name(card));
-  if (card.kind === 'image') return make('img', {class: 'media', loading: 'lazy', src: card.link, alt: name(card)});
-  const video = make('video', {class: 'media', preload: 'none', src: card.link, 'aria-label': name(card), tabindex: -1,
-    playsinline: '', loop: '', loadeddata: () => video.classList.add('ready'),
-    pointerenter: () => { video.controls = true; video.play().catch(() => 0); },
-    pointerleave: () => { video.controls = false; video.pause(); }});
-  video.muted = true;
-  near.observe(video);
-  return video;
-};
-const reveal = card => {
-  const node = all('.card')[cards.indexOf(card)];
-  if (node.closest('details')) node.closest('details').open = true;
-  node.scrollIntoView({block: 'center'});
-  node.focus({preventScroll: true});
-};
-const gallery = () => {                           // one stop for the Tab key; the arrow keys go from video to video
-  cards.forEach((card, i) => all('.cards')[i < 24 ? 0 : 1].append(make('figure', {class: 'card', title: card.file,
-    tabindex: i ? -1 : 0}, media(card), make('figcaption', {}, ...card.badge ? [make('i', {}, card.badge)] : [],
-    ...runs.length > 1 ? [make('span', {class: 'dot', style: colour(card.run)}), `${runs[card.run].name} · `] : [],
-    make('b', {}, card.title), ' ', card.facts.join(' · ').replace('n -', 'n \u2212')))));
-  for (const [name, on] of [['focusin', true], ['focusout', false]]) $('#videos').addEventListener(name, event =>
-    event.target.matches('.card *, .card') && event.target.closest('.card').querySelectorAll('video, button, input')
-      .forEach(one => { [one.controls, one.tabIndex] = [on, on ? 0 : -1]; }));
-  $('#videos').addEventListener('keydown', event => {
-    const open = all('.card').filter(card => card.offsetParent), i = open.indexOf(event.target);
-    const next = open[i + ({ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key] || NaN)];
-    if (i < 0 || !next && event.key !== ' ') return;
+  svg.onkeydown = event => {
+    const [{line} = {line: []}] = plot.curves, by = {ArrowRight: 1, ArrowLeft: -1, Home: -1e9, End: 1e9}[event.key];
+    if (event.key === 'Escape') zoomTo();
+    if (!by || !line.length) return;
     event.preventDefault();
-    const video = open[i].querySelector('video');
-    if (next) next.focus(); else if (video) video.paused ? video.play() : video.pause();
-  });
-  $('details').hidden = cards.length <= 24;
-  $('summary').textContent = `${cards.length - 24} earlier videos`;
-  $('#videos').hidden = !cards.length;
-};
-
-document.title = `${data.title} · report`;
-[$('h1').textContent, $('#note').textContent] = [data.title, data.note];
-for (const button of all('[name=axis]')) {
-  button.checked = button.value === axis;
-  button.addEventListener('change', () => { axis = button.value; zoom = null; update(); });
+    read = Math.max(0, Math.min(line.length - 1, read + by));
+    point(plot, line[read].x);
+  };
 }
-$('#smooth').max = WINDOWS.length - 1;
-$('#smooth').addEventListener('input', event => { smooth = WINDOWS[event.target.value]; update(); });
-$('#whole').addEventListener('click', () => { zoom = null; update(); });
-$('footer').append(`Written ${new Date(data.written * 1000).toLocaleString('sv')} by gym_monitor. `,
-  ...runs.flatMap(run => run.journals.filter(([, href]) => href).map(([file, href]) =>
-    make('a', {href}, runs.length > 1 ? `${run.name}/${file}` : file))));
-$('#curves').hidden = $('.table').hidden = runs.every(run => !run.training.n.length);
-table();
-gallery();
+
+// Videos and text recordings play under the pointer, and while they have the focus.
+all('.card').forEach((node, i, nodes) => {          // one stop for the Tab key; the arrow keys go from card to card
+  const video = $('video', node), slider = $('input', node), {frames, pace} = cards[i];
+  const show = k => { slider.value = k; fill($('pre', node), terminal(frames[k])); };
+  let timer;
+  const play = on => {
+    clearInterval(timer);
+    if (slider && on) timer = setInterval(() => show((+slider.value + 1) % frames.length), Math.max(20, 1000 * pace));
+    if (video) video.controls = on;
+    if (on) video?.play().catch(() => 0); else video?.pause();
+  };
+  if (slider) slider.oninput = () => show(slider.value);
+  node.onpointerenter = node.onfocus = () => play(true);
+  node.onpointerleave = () => play(false);
+  node.addEventListener('focusout', event => { if (!node.contains(event.relatedTarget)) play(false); });
+  node.onkeydown = ({key, target}) => { if (target === node) nodes[i + {ArrowRight: 1, ArrowLeft: -1}[key]]?.focus(); };
+});
+
+const head = () => {                              // the state of the run that was heard of last
+  const {since, patience, text} = sorted(runs.map(({state}) => state), state => state.since).pop();
+  const silence = Math.max(0, (data.refresh ? Date.now() / 1e3 : data.written) - since), [unit, word] = unitOf(silence);
+  const said = (silence > patience ? data.silent : text).replace('{}', `${+(silence / unit).toPrecision(2)} ${word}`);
+  $('#head').textContent = `${runs.length > 1 ? `${runs.length} runs` : runs[0].name} · ${said}`;
+};
+$('.table').onchange = ({target}) => {
+  for (const i of rows[all('tbody input').indexOf(target)].runs) off[target.checked ? 'delete' : 'add'](runs[i].name);
+  update();
+};
+$('.switch').onchange = ({target}) => { axis = target.value; zoomTo(); };
+$('#smooth').oninput = ({target}) => { smooth = WINDOWS[target.value]; update(); };
 head();
 update();
-new ResizeObserver(() => plots.filter(plot => plot.svg.clientWidth !== plot.w).forEach(draw)).observe($('#plots'));
+new ResizeObserver(() => measures.filter(({svg, w}) => svg.clientWidth !== w).forEach(draw)).observe($('#plots'));
 
-// --watch: a hidden frame loads this page's file, and tells when it was written. A newer one is shown unless
-// something is being played.
+// --watch: a hidden frame loads this page's file, and tells when it was written. A newer one is shown, unless a
+// recording is being looked at.
 if (data.refresh) {
-  const live = $('#live'), frame = make('iframe', {hidden: '', title: 'Looks for a newer page'});
-  live.checked = address.get('live') !== 'no';
-  live.parentNode.hidden = false;
-  live.addEventListener('change', () => remember());
-  addEventListener('load', () => scrollTo(0, address.get('y') || scrollY));
-  document.body.append(frame);
-  addEventListener('message', ({source, data: written}) => {
-    const busy = all('video').some(video => !video.paused)
-      || all('.cast button').some(button => button.textContent === 'Pause');
-    if (source !== frame.contentWindow || written <= data.written || !live.checked || busy) return;
-    remember({y: scrollY});
-    location.reload();
-  });
+  const frame = $('iframe'), address = location.pathname;
+  onmessage = ({source, data: written}) => {
+    const busy = $('.card:hover, .card:focus-visible');
+    if (source === frame.contentWindow && written > data.written && !busy) location.reload();
+  };
   setInterval(head, 1000);
-  setInterval(() => {
-    if (live.checked && !document.hidden) frame.src = `${location.pathname}?${Date.now()}#asked`;
-  }, 1000 * data.refresh);
+  setInterval(() => { if (!document.hidden) frame.src = `${address}?${Date.now()}#asked`; }, 1000 * data.refresh);
 }
-})();
 </script>
-</body>
-</html>
 """
 
 
