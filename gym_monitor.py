@@ -127,7 +127,7 @@ def _warn_once(message: str, *arguments: Any) -> None:
 
 
 def _ask(question: Callable[..., Any], argument: Any, otherwise: bool) -> bool:
-    """Ask a function of the user's. One that raises has answered `otherwise`: it must not end the training."""
+    """Ask a function of the user's. If it raises, the answer is `otherwise`, so that it cannot end the training."""
     try:
         return bool(question(argument))
     except Exception as problem:
@@ -144,7 +144,7 @@ FILE_PREFIX = "openaigym"
 MANIFEST_PREFIX = FILE_PREFIX + ".manifest"
 _REPORT_NAME = FILE_PREFIX + ".report.html"
 
-_PathLike = Union[str, "os.PathLike[str]"]  # what a caller may name a file or a directory by
+_PathLike = Union[str, "os.PathLike[str]"]  # what a caller may pass as the path of a file or directory
 
 
 def detect_monitor_files(dir: _PathLike) -> List[str]:
@@ -154,7 +154,7 @@ def detect_monitor_files(dir: _PathLike) -> List[str]:
 
 
 def detect_training_manifests(dir: _PathLike, files: Optional[Iterable[str]] = None) -> List[str]:
-    """Paths of the manifests in a directory, sorted by name; `files`: its base names, if they are known already."""
+    """Paths of the manifests in a directory, sorted by name; `files`: its base names, if they are listed already."""
     names = sorted(os.listdir(dir) if files is None else files)
     return [os.path.join(dir, name) for name in names if name.startswith(MANIFEST_PREFIX + ".")]
 
@@ -184,7 +184,7 @@ def _writing(path: str) -> Iterator[None]:
         yield
     except OSError as problem:
         if problem.errno is None:
-            raise  # it is not the system's but from a signal handler of the user's, such as an alarm's TimeoutError
+            raise  # not from the system: a signal handler of the user's raised it, such as an alarm's TimeoutError
         raise Error(f"{path} cannot be written: {problem.strerror}.") from problem
 
 
@@ -200,9 +200,9 @@ class _File:
     """A file that grows: the journal, or a recording that we encode ourselves. `Error` if it cannot be written.
 
     It is a descriptor rather than a file object. A number has neither a lock, which a fork could find held, nor a
-    finalizer, which the garbage collector could run before that of the file's owner. `tail` is the number of episodes
-    or frames in it, and its size. They are one value: if an interrupt or a full disk comes before that is replaced,
-    the next call writes to the same place, and nothing is doubled or torn.
+    finalizer, which could run before that of the owner. `tail` is the number of episodes or frames in it and its size,
+    as one value that is replaced after the write: after an interrupt or a full disk the next call writes to the same
+    place, so nothing is doubled or torn.
     """
 
     def __init__(self, path: str, start: bytes) -> None:
@@ -229,7 +229,7 @@ class _File:
                 written = _pwrite(self.descriptor, content, offset)
                 content, offset = content[written:], offset + written
         except OSError:
-            with _writing(self.path):  # entered only now: around every row, it would cost half of what the row does
+            with _writing(self.path):  # only on failure: around every write it would cost half as much as the row
                 raise
 
     def close(self) -> None:
@@ -285,20 +285,25 @@ def _read_json(path: str) -> Dict[str, Any]:
 # Exit and forks
 # ---------------------------------------------------------------------------------------------------------------------
 
-# Everything that has a file or a process open. Being in here says nothing more, because the garbage collector takes an
-# object out before it calls `__del__`.
-_owners: "weakref.WeakSet[_Owner]" = weakref.WeakSet()
+# Every object with open files or processes. Absence proves nothing, because the garbage collector removes an object
+# before it calls `__del__`.
+_owners: "weakref.WeakValueDictionary[int, _Owner]" = weakref.WeakValueDictionary()
+
+
+def _all_owners() -> "List[_Owner]":
+    """In one step of the interpreter, because other threads may add to them at any moment."""
+    return [owner for owner in [reference() for reference in _owners.valuerefs()] if owner is not None]
 
 
 class _Owner:
-    """Has files open, which `close` completes when it is dropped or at exit. A forked child abandons it instead."""
+    """Has files open. `close` completes them, also when it is dropped or at exit; a forked child calls `abandon`."""
 
     settled = True  # whether nothing is open and nothing will follow
-    _told_multiprocessing = 0  # the process, by its number, in which multiprocessing knows of us
+    _told_multiprocessing = 0  # the pid of the process in which multiprocessing knows of `_close_all`
 
     def _begin_to_own(self) -> None:
         self.settled = False
-        _owners.add(self)
+        _owners[id(self)] = self
         # Up to CPython 3.12, a process that multiprocessing has forked does not run what is registered with atexit.
         util = sys.modules.get("multiprocessing.util")
         if util is not None and self._told_multiprocessing != os.getpid():
@@ -308,7 +313,7 @@ class _Owner:
     def abandon(self, why: str = "") -> None:
         """Close what is open and leave the files as they are; nothing more is written."""
         self.settled = True
-        _owners.discard(self)
+        _owners.pop(id(self), None)
 
     def _close_quietly(self) -> None:
         """Close where nobody can catch an exception: this object is dropped, or the interpreter ends."""
@@ -325,13 +330,13 @@ class _Owner:
 
 
 def _close_all() -> None:
-    for owner in list(_owners):
+    for owner in _all_owners():
         owner._close_quietly()
 
 
 def _abandon_all() -> None:
     """What a forked child does first. Nothing here may take a lock: another thread of the parent may have held it."""
-    for owner in list(_owners):
+    for owner in _all_owners():
         owner.abandon("This process was forked from one that records: what the environment does here is not recorded. "
                       "Give the child a Monitor of its own.")
     _owners.clear()
@@ -346,16 +351,16 @@ if hasattr(os, "register_at_fork"):  # from CPython 3.7 on
 # Statistics
 # ---------------------------------------------------------------------------------------------------------------------
 
-# The first columns of a journal are those of Stable-Baselines3's: return, length and end of an episode. Then its type.
+# The first three columns are Stable-Baselines3's: return, length and end of an episode. `type` is ours.
 _JOURNAL_COLUMNS = ("r", "l", "t", "type")
 _GYM_COLUMNS = ("timestamps", "episode_lengths", "episode_rewards", "episode_types")
 
 
 def _as_number(reward: Any) -> float:
-    """A reward as a float: of numbers, numpy's scalars, and arrays and tensors with one element."""
+    """Convert a reward to a float: a number, a numpy scalar, or an array or tensor with one element."""
     try:
         return float(reward if isinstance(reward, (float, int)) or not hasattr(reward, "item") else reward.item())
-    except (TypeError, ValueError, OverflowError, RuntimeError) as problem:  # torch's is a RuntimeError
+    except (TypeError, ValueError, OverflowError, RuntimeError) as problem:  # torch raises RuntimeError
         raise Error(f"A reward has to be a number, and {reward!r} (a {type(reward).__name__}) is none.") from problem
 
 
@@ -365,7 +370,7 @@ def _keyword_cells(keywords: Sequence[str], info: Dict[str, Any]) -> str:
     for keyword in keywords:
         text = ""
         with contextlib.suppress(Exception):  # whatever the `__str__` of a user's object raises
-            # A row is one line, so that a torn one can be told: line breaks in a text become spaces. And the csv
+            # A row is one line, so that a torn row can be recognised: line breaks in a text become spaces. The csv
             # module does not read cells of more than 131,072 characters.
             value = "" if info.get(keyword) is None else str(info[keyword])
             text = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", value)[:60000]
@@ -378,8 +383,9 @@ def _keyword_cells(keywords: Sequence[str], info: Dict[str, Any]) -> str:
 class StatsRecorder(_Owner):
     """Keep return, length, end and type of every completed episode: in memory, in a journal, and as gym's JSON.
 
-    A row goes into the journal, in one call to the operating system, the moment its episode is over: killing the
-    process loses nothing. The JSON is a copy of it, for gym's readers.
+    A row is written the moment its episode is over, in one call to the operating system: killing the process loses
+    nothing. The JSON repeats the journal for gym's readers. `before_step`, `after_step`,
+    `before_reset` and `after_reset` are gym's interface, by which it works without a `Monitor`.
 
     Args:
         directory: where the files go; it exists. None: the numbers stay in memory.
@@ -391,7 +397,7 @@ class StatsRecorder(_Owner):
     Attributes:
         path, journal_path: the JSON and the journal.
         type: 't' for training or 'e' for evaluation; a change counts from the next reset on.
-        rewards, other_steps: the rewards of the episode under way; and the number of all other steps.
+        rewards, other_steps: the rewards of the episode under way, a step each; and the number of all other steps.
         initial_reset_timestamp: when the first reset was, in seconds since the epoch; None before it.
 
     Raises:
@@ -425,7 +431,7 @@ class StatsRecorder(_Owner):
         self._journal: Optional[_File] = None
         self._cells: Dict[int, str] = {}  # the keyword cells of rows that still wait, by the episode's number
         self._next_try = 0.0  # when to write again after the disk was full, by the steady clock
-        # A thread that still trains may meet the end of the interpreter, and a signal handler a row half written.
+        # At exit a thread may still be training, and a signal handler may interrupt a row.
         self._lock = threading.RLock()
         if self.directory is not None:
             self.path = os.path.join(self.directory, file_prefix + ".stats.json")
@@ -489,7 +495,7 @@ class StatsRecorder(_Owner):
         return summary
 
     def _write_rows(self) -> None:
-        """Hand the rows of all episodes that are not in the journal yet to the operating system: see `_File.tail`."""
+        """Write the rows of all episodes that the journal lacks, in one call to the operating system: see `_File`."""
         with self._lock:
             if self._journal is not None:
                 first = self._journal.tail[0]
@@ -500,7 +506,7 @@ class StatsRecorder(_Owner):
                 for number in range(first, first + len(new)) if self._cells else ():
                     self._cells.pop(number, None)
 
-    def names_are(self) -> str:
+    def journal_owner(self) -> str:
         """"ours"; "nobody's" once the journal was removed; "another's" once another recorder has taken its name."""
         with contextlib.suppress(OSError):
             found = os.lstat(self.journal_path)
@@ -511,8 +517,8 @@ class StatsRecorder(_Owner):
     def flush(self) -> None:
         """Write the statistics as JSON, in gym's format; an `Error` where that cannot be done."""
         if not self.settled:
-            if self.names_are() == "another's":
-                raise Error(f"{self.directory} was cleared, and another monitor has the name of {self.path} by now.")
+            if self.journal_owner() == "another's":
+                raise Error(f"{self.directory} was cleared, and another monitor now uses the name {self.path}.")
             _write_json(self.path, {name: getattr(self, name) for name in ("initial_reset_timestamp", *_GYM_COLUMNS)})
 
     def close(self) -> None:
@@ -521,10 +527,10 @@ class StatsRecorder(_Owner):
             return
         try:
             self._write_rows()
-            ours = self.names_are() == "ours"
+            ours = self.journal_owner() == "ours"
             if ours:
                 with self._lock:
-                    self._close_journal()  # first: at the limit of open files the JSON needs its place
+                    self._close_journal()  # first: at the limit of open files, the JSON needs this descriptor
             self.flush()
         except Error as problem:
             raise Error(f"Make room, or make the directory writable, then call close() again: {problem}") from problem
@@ -548,7 +554,7 @@ class StatsRecorder(_Owner):
 # ---------------------------------------------------------------------------------------------------------------------
 
 def _env_metadata(env: Any) -> Dict[str, Any]:
-    """What the environment says about itself; nothing, where it says that in another form than gym's."""
+    """The environment's `metadata`; empty if that is not a dictionary, as gym's is."""
     metadata = getattr(env, "metadata", None)
     return metadata if isinstance(metadata, dict) else {}
 
@@ -582,7 +588,7 @@ def _reward_done_info(result: Any) -> Tuple[Any, bool, Any]:
             return result.reward, bool(result.last()), None
         if len(result) in (4, 5):
             return result[1], bool(result[2] or result[-2]), result[-1]
-    except (TypeError, ValueError, AttributeError, RuntimeError):  # torch has the last for the truth of two elements
+    except (TypeError, ValueError, AttributeError, RuntimeError):  # torch raises it for the truth of two elements
         pass
     raise Error(f"step() has to answer four values, as in gym, or five, as in gymnasium, not {repr(result):.200}.")
 
@@ -600,10 +606,10 @@ def _renderer(env: Any) -> Optional[Tuple[Callable[[], Any], Optional[bool]]]:
     render, chosen, metadata = getattr(env, "render", None), getattr(env, "render_mode", None), _env_metadata(env)
     if not callable(render):
         return None
-    mode = re.sub("^single_|_list$", "", str(chosen))  # in gymnasium, and in gym from 0.25 on: given to `make`
+    mode = re.sub("^single_|_list$", "", str(chosen))  # `make(render_mode=...)`: gymnasium, and gym from 0.25 on
     if mode in ("rgb_array", "ansi"):
         return render, mode == "ansi"
-    inner = getattr(getattr(env, "unwrapped", None), "render", render)  # gym's wrappers take any argument
+    inner = getattr(getattr(env, "unwrapped", None), "render", render)  # wrappers accept any argument
     takes_mode = _takes_mode(render) and _takes_mode(inner)
     modes = metadata.get("render.modes", metadata.get("render_modes"))
     for mode in ("rgb_array", "ansi") if chosen is None and (takes_mode or not hasattr(env, "render_mode")) else ():
@@ -650,14 +656,15 @@ def _checked_options(options: _Options) -> _Options:
     _check("video_length", length, not length or hasattr(length, "__index__") and length > 0, "a count or None")
     _frame_rate(None, options.fps)
     _check("stats_key", options.stats_key, isinstance(options.stats_key, (str, type(None))), "a string or None")
-    _check("info_keywords", words, not isinstance(words, str) and len({*words, *taken}) == len(words) + len(taken)
-           and all(isinstance(word, str) and re.match(r'[^",\s][^",\r\n]*\Z', word) for word in words),
+    _check("info_keywords", words, isinstance(words, (tuple, list)) and all(
+        isinstance(word, str) and re.match(r'[^",\s][^",\r\n]*\Z', word) for word in words)
+        and len({*words, *taken}) == len(words) + len(taken),
            "a tuple of different names of entries, other than r, l, t and type")
     return options._replace(info_keywords=tuple(words))
 
 
 def _checked_env(env: Any, vector: bool) -> Any:
-    """The same environment, if it is one; several at once if `vector`, a single one if not."""
+    """The same environment, if it can be recorded: a vector environment if `vector`, else a single one."""
     name, found, (_, version) = type(env).__name__, _library_class(env), _library_version(env)
     # gym's RecordEpisodeStatistics gives even a single environment a `num_envs`.
     several = hasattr(env, "num_envs") and bool(getattr(env, "is_vector_env", True))
@@ -722,7 +729,7 @@ def _picture(frame: Any) -> memoryview:
 
 def _is_whole(path: str) -> bool:
     """Whether a recording is complete: an MP4 that can be played, a PNG up to its end; text is whole at any line."""
-    # ffmpeg writes the index of an MP4, `moov`, last but in front of the pictures. Without a picture it has 262 bytes.
+    # As its last act, ffmpeg puts the index of an MP4, `moov`, in front. A file without pictures has 262 bytes.
     with contextlib.suppress(OSError), open(path, "rb") as file:
         head, size = file.read(64), file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 12))
@@ -756,7 +763,7 @@ class _PngEncoder(_FileEncoder):
 
     def __init__(self, path: str, fps: float, picture: memoryview) -> None:
         self._shape = height, width, channels = tuple(picture.shape or ())
-        unit = max(1, int(0xFFFF / max(fps, 1)))  # a frame stays for a fraction of two 16-bit numbers, in seconds
+        unit = max(1, int(0xFFFF / max(fps, 1)))  # the delay in seconds is a fraction of two 16-bit numbers
         self._delay = unit, max(1, min(round(unit * fps), 0xFFFF))
         self._before = b""  # the pixels of the newest frame
         header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
@@ -820,7 +827,7 @@ class _TextEncoder(_FileEncoder):
         super().__init__(path, self._header())
 
     def _header(self) -> bytes:
-        """The first line. It has room for any size, for it is written again when the largest frame is known."""
+        """The first line, padded so that it can be rewritten in place once the largest frame is known."""
         header = {"version": 2, "width": self._width, "height": self._height, "title": "openaigym episode"}
         return json.dumps(header).ljust(200).encode("ascii") + b"\n"
 
@@ -848,7 +855,7 @@ def _find_ffmpeg() -> Any:
     folders = os.pathsep.join(filter(os.path.isabs, os.get_exec_path()))
     for name in (os.environ.get("IMAGEIO_FFMPEG_EXE"), "ffmpeg"):
         program = shutil.which(name, path=folders) if name else None
-        if program:
+        if program and (os.path.isabs(program) or name != "ffmpeg"):  # Windows looks where the user stands, too
             program = os.path.abspath(program)
             if program not in _ffmpegs:
                 _ffmpegs[program] = _ask_ffmpeg(program)
@@ -858,7 +865,7 @@ def _find_ffmpeg() -> Any:
 
 
 def _kill(process: Any) -> None:
-    """Kill a process, and the children that it may have as a script, and reap it."""
+    """Kill a process and, if it is a script, its children; then reap it."""
     if process.poll() is None:
         with contextlib.suppress(OSError):
             if hasattr(os, "killpg"):
@@ -902,8 +909,8 @@ def _ffmpeg_command(ffmpeg: Any, shape: Tuple[int, ...], fps: float, name: str) 
         # last row's colour: the margin repeats it.
         command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2,format=yuv444p,"
                            f"fillborders=right={width % 2}:bottom={height % 2}:mode=smear"]
-    # `neighbor`, every other colour in place of a mean, saves a sixth of the time and hardly changes the likeness to
-    # the source: .ci/bench.py, video. Players guess the wrong matrix for large pictures unless they are told.
+    # `neighbor`, every other colour in place of a mean, saves a sixth of the time at almost the same quality:
+    # .ci/bench.py, video. Players guess the wrong matrix for large pictures unless they are told.
     return command + ["-c:v", *ffmpeg.codec, "-sws_flags", "neighbor", "-pix_fmt", "yuv420p",
                       "-colorspace", "smpte170m", "-movflags", "+faststart", "-f", "mp4", "file:" + name]
 
@@ -919,15 +926,15 @@ class _FFmpegEncoder:
         if ffmpeg is None:
             raise DependencyNotInstalled("There is no ffmpeg that works any more.")
         self._ffmpeg, self._path, self._owner = ffmpeg, path, os.getpid()
-        self._ended = 0.0  # when its input did, by the steady clock
+        self._ended = 0.0  # when its input was closed, by the steady clock
         # A name relative to its folder, so that the metadata holds no path; `file:` allows it any character.
         folder, name = os.path.split(path)
         command = _ffmpeg_command(ffmpeg, picture.shape or (), fps, name)
         self.version = {"backend": "ffmpeg", "version": ffmpeg.version, "cmdline": ["ffmpeg"] + command[1:]}
         with _writing(path):
             open(path, "xb").close()
-            # ffmpeg speaks to an unnamed file, for a pipe would have to be read. Beside the video, for there may be no
-            # other place to write. Unbuffered, for a buffer has a lock, which a fork could find held.
+            # ffmpeg's messages go to an unnamed file, because a pipe would have to be read; beside the video, as other
+            # places need not be writable; unbuffered, because a buffer's lock could be held in a fork.
             self._words = tempfile.TemporaryFile(buffering=0, dir=folder, prefix=FILE_PREFIX + ".tmp.", suffix=".tmp")
             # A session of its own: Ctrl-C in the terminal is for the training alone.
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0,
@@ -935,7 +942,7 @@ class _FFmpegEncoder:
         with contextlib.suppress(ImportError, OSError, ValueError):  # a wider pipe: only Linux has it, and may refuse
             import fcntl
             fcntl.fcntl(self._process.stdin, getattr(fcntl, "F_SETPIPE_SZ", 1031), 1 << 20)
-        # With it, a wait for ffmpeg to read has an end. Windows has none.
+        # It puts a limit on waiting for ffmpeg to read. Windows lacks it, so there a write may block.
         self._poll: Any = select.poll() if hasattr(select, "poll") else None
         if self._poll is not None:
             os.set_blocking(self._process.stdin.fileno(), False)
@@ -957,7 +964,7 @@ class _FFmpegEncoder:
                 raise self._failure("ffmpeg ended before the video did") from problem
 
     def end(self) -> None:
-        """Say that no frame will follow. Of a frame that an interrupt cut short, ffmpeg drops what it has."""
+        """Say that no frame will follow. ffmpeg drops a frame that an interrupt cut short."""
         self._ended = time.monotonic()
         with contextlib.suppress(OSError):  # ffmpeg is gone, as `finished` will find
             self._process.stdin.close()
@@ -975,7 +982,7 @@ class _FFmpegEncoder:
         return True
 
     def _failure(self, what: str) -> Error:
-        """Stop this ffmpeg, and say what it has said. One that hangs, or fails at its first video, is none to us."""
+        """Stop ffmpeg and quote its last words. One that hung, or never made a video, is not used again."""
         if self._process.poll() is None or not self._ffmpeg.proven:
             _ffmpegs[self._ffmpeg.program] = None
         _kill(self._process)
@@ -986,13 +993,13 @@ class _FFmpegEncoder:
     def close(self) -> None:
         if self._owner == os.getpid():
             _kill(self._process)
-        self._process.returncode = self._process.returncode or 0  # in a forked child: it is the parent's to wait for
+        self._process.returncode = self._process.returncode or 0  # in a forked child: only the parent may wait for it
         with contextlib.suppress(OSError):
             self._process.stdin.close()
             self._words.close()
 
     def __del__(self) -> None:
-        """ffmpeg ends when its input does. A Popen that is dropped would keep that open: none outlives an interrupt."""
+        """ffmpeg exits when its input closes, so close it: a dropped Popen would keep it, and ffmpeg, alive."""
         if self._process is not None:
             self._process.stdin.close()
 
@@ -1007,9 +1014,9 @@ _ENCODERS: Dict[str, Type[Any]] = {".mp4": _FFmpegEncoder, ".png": _PngEncoder, 
 class VideoRecorder(_Owner):
     """Record one video of an environment, frame by frame.
 
-    The life of a video is a line: begun, captured frame by frame, ended (no frame will follow), settled (its file is
-    final). It leaves the line in two ways. Where the renderer raises, a frame is no picture, or the encoder fails or
-    hangs, it is given up, and no exception leaves this class. Or it is dropped, as if it had never been made.
+    A video is begun, captured frame by frame, ended (no frame will follow) and settled (its file is final). It is given
+    up where the renderer raises, a frame is no picture, or the encoder fails or hangs: no exception leaves this class.
+    Or it is dropped, as if it had never been made.
 
     Args:
         env: an environment with `render`, in gym's form (`render(mode="rgb_array")`) or gymnasium's (`render_mode`).
@@ -1024,14 +1031,14 @@ class VideoRecorder(_Owner):
         path, metadata_path, metadata: the recording; `{path without ending}.meta.json`; and what that says.
         frames, empty: how many frames were captured, and whether there are none.
         enabled, broken, functional: whether it can be recorded at all; was given up; is neither off nor given up.
-        ended: when no frame was to follow any more, by `time.monotonic`; None before.
+        ended: when it was decided that no frame will follow, by `time.monotonic`; None before.
 
     Raises:
-        Error: both `path` and `base_path`, an ending that does not fit, or no frame rate.
+        Error: both `path` and `base_path`, an ending that does not fit, or an `fps` that is not above 0.
         DependencyNotInstalled: an `.mp4` was asked for, and there is no ffmpeg that works.
     """
 
-    ended: Optional[float] = 0.0  # until it has begun
+    ended: Optional[float] = 0.0  # a recorder that is not enabled counts as ended
     functional = property(lambda self: self.enabled and not self.broken)
     empty = property(lambda self: self.frames == 0)
 
@@ -1041,7 +1048,7 @@ class VideoRecorder(_Owner):
         self.path: Any = None
         self.metadata_path: Any = None
         self.frames, self.broken = 0, False
-        self.taken: Optional[List[Any]] = None  # where to keep what is taken of a `rgb_array_list` that others want
+        self.taken: Optional[List[Any]] = None  # where to keep frames taken from a `rgb_array_list` that others want
         self._shape: Any = None
         self._encoder: Any = None
         if path is not None and base_path is not None:
@@ -1165,12 +1172,12 @@ class VideoRecorder(_Owner):
         self.note()
 
     def note(self, **entries: Any) -> None:
-        """Add entries to the metadata of a video that has ended."""
+        """Add entries to the metadata file."""
         self.metadata.update(entries)
         try:
             self._write_metadata(self.empty)
         except Error as problem:
-            _warn_once("%s", problem)
+            _warn_once(str(problem))
 
     def _write_metadata(self, empty: bool) -> None:
         content_type = _ENCODERS[os.path.splitext(self.path)[1]].content_type
@@ -1189,7 +1196,7 @@ _METADATA_NAME = re.compile(r"openaigym\.video\.(.+)\.(?:video|step)\d+\.meta\.j
 
 class _Run(NamedTuple):
     """What one monitor recorded, finished or not."""
-    name: str                        # INFIX; the file's name for a monitor.csv of Stable-Baselines3
+    name: str                        # `{monitor id}.{uid}`; the file's name for one of Stable-Baselines3
     env_id: str                      # empty where it was killed before it could say
     gym_version: str
     start: float                     # of recording, in seconds since the epoch; the first reset in a run of gym's
@@ -1212,7 +1219,7 @@ def _make_run(path: str, name: str, header: Dict[str, Any], start: Any, *columns
     try:
         if not all(isinstance(column, list) and len(column) == len(times) for column in columns):
             raise ValueError("its lists are missing or not equally long")
-        # Sums tell at the speed of C: they are a TypeError of what is no number, an OverflowError of what is too large.
+        # `sum` checks at the speed of C: a TypeError for what is no number, an OverflowError for what is too large.
         steps, _, last = sum(lengths), sum(returns, 0.0), sum(times, 0.0 if start is None else 0.0 + start)
         if type(steps) is not int or steps > 10**18 or min(lengths, default=0) < 0 or not math.isfinite(last) or not (
                 set(types) <= {"t", "e"}):
@@ -1257,8 +1264,8 @@ def _read_journal(path: str, name: str) -> _Run:
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as problem:
         raise Error(f"{path} is not a journal: its first line is no header: {problem}.") from problem
     lines = content[:content.rfind(b"\n") + 1].decode("utf-8", "replace").split("\n")[1:-1]
-    # The JSON beside it is read faster; so where that is whole, holds as many episodes, and there are no keywords,
-    # which it has not, it is read instead.
+    # The JSON is faster to read, so it is used if it is whole, has as many episodes, and there are no keywords, which
+    # it lacks.
     if lines[:1] == [",".join(_JOURNAL_COLUMNS)]:
         with contextlib.suppress(Error):
             copy = _read_statistics(path[:-len("monitor.csv")] + "stats.json", name, header)
@@ -1312,7 +1319,7 @@ def _read_run(dir: str, infix: str, names: List[str], metadata: List[str]) -> _R
         found = next(filter(_is_file, recordings), None)
         if content.get("broken") or not (found or content.get("empty")):
             broken.append(video)
-        elif found and not content.get("empty") and (run.journal is None or _is_whole(found)):  # gym's have no mark
+        elif found and not content.get("empty") and (run.journal is None or _is_whole(found)):  # gym's: unknown
             videos.append((found, video))
     return run._replace(manifest=path, videos=videos, broken=broken)
 
@@ -1422,22 +1429,22 @@ class _Clips:
     def __init__(self, env: Any, stats: StatsRecorder, infix: str, schedule: Callable[[int], bool],
                  options: _Options) -> None:
         self.env, self.stats, self.schedule, self.options = env, stats, schedule, options
-        self.base = os.path.join(stats.directory or "", f"{FILE_PREFIX}.video.{infix}")  # of the paths
+        self.base = os.path.join(stats.directory or "", f"{FILE_PREFIX}.video.{infix}")  # the beginning of every path
         self.trigger = options.step_trigger if stats.directory is not None else None
         self.newest: Optional[VideoRecorder] = None
-        self.filmed: Optional[VideoRecorder] = None  # the one that takes frames
+        self.current: Optional[VideoRecorder] = None  # the one that takes frames
         self.unfinished: List[VideoRecorder] = []   # in the order in which they began
-        self.of_episode: List[VideoRecorder] = []   # begun in the episode under way
+        self.episode_videos: List[VideoRecorder] = []   # begun in the episode under way
         self.videos: List[Tuple[str, str]] = []     # those that are complete: recording and metadata
         self.taken: List[Any] = []                  # frames of a `rgb_array_list` that `render` still has to show
 
     @property
-    def waiting(self) -> bool:
+    def active(self) -> bool:
         """Whether the next step concerns the videos."""
-        return self.filmed is not None or self.trigger is not None
+        return self.current is not None or self.trigger is not None
 
     def begin_episode(self, number: int, step: Optional[int], metadata: Dict[str, Any]) -> None:
-        """An episode has begun, in the environment's `step` if that one's number is given. Film its first frame."""
+        """Begin an episode, by a reset or in the step of that number, and film its first frame."""
         self.taken.clear()
         if self.schedule is not disable_videos and _ask(self.schedule, number, otherwise=False):
             self._begin(f"video{number:06d}", metadata)
@@ -1447,20 +1454,20 @@ class _Clips:
         """Film what the environment shows now, in a new video if the trigger asks for one at this step."""
         if self.trigger is not None and step is not None and _ask(self.trigger, step, otherwise=False):
             self._begin(f"step{step:09d}", dict(metadata, step=step))
-        if self.filmed is not None:
-            self.filmed.capture_frame()
-            if self.filmed.ended is not None or self.filmed.frames >= (self.options.video_length or math.inf):
-                self._end_filmed()
+        if self.current is not None:
+            self.current.capture_frame()
+            if self.current.ended is not None or self.current.frames >= (self.options.video_length or math.inf):
+                self.end_current()
 
-    def _end_filmed(self) -> None:
-        if self.filmed is not None:
-            self.filmed.end()
-            self.filmed = None
+    def end_current(self) -> None:
+        if self.current is not None:
+            self.current.end()
+            self.current = None
 
     def _begin(self, name: str, metadata: Dict[str, Any]) -> None:
-        self._end_filmed()
+        self.end_current()
         self.list_finished(wait=False)
-        if self.stats.names_are() == "another's" or not self._has_room():
+        if self.stats.journal_owner() == "another's" or not self._has_room():
             return
         try:
             clip = VideoRecorder(self.env, base_path=f"{self.base}.{name}", metadata=metadata, fps=self.options.fps)
@@ -1468,14 +1475,14 @@ class _Clips:
             _warn_once(f"A video of {type(self.env).__name__} could not be begun: %r", problem)
             return
         if clip.enabled:
-            self.filmed = self.newest = clip
+            self.current = self.newest = clip
             clip.taken = self.taken
             self.unfinished.append(clip)
-            self.of_episode.append(clip)
+            self.episode_videos.append(clip)
 
     def _has_room(self) -> bool:
         """Whether another video may begin. Waits for one that has ended, where all encoders are busy."""
-        busy = [owner for owner in list(_owners) if isinstance(owner, VideoRecorder) and not owner.settled]
+        busy = [owner for owner in _all_owners() if isinstance(owner, VideoRecorder) and not owner.settled]
         ended = [video for video in busy if video.ended is not None]
         if len(busy) < _MOST_ENCODERS:
             return True
@@ -1488,23 +1495,23 @@ class _Clips:
     def end_episode(self, episode: Episode) -> None:
         """The episode is over: end its video, unless it has a length of its own, and ask whether it stays."""
         keep = self.options.keep_video
-        for clip in self.of_episode:
+        for clip in self.episode_videos:
             if clip.metadata.get("episode_id") != episode.episode_id:
-                clip.note(episode_id=episode.episode_id)  # of a vector's, whose number is known only now
-        if keep is not None and self.of_episode and not _ask(keep, episode, otherwise=True):
+                clip.note(episode_id=episode.episode_id)  # a vector's episode gets its number only when it ends
+        if keep is not None and self.episode_videos and not _ask(keep, episode, otherwise=True):
             self.drop_episode()
         elif keep is not None or not self.options.video_length:
-            self._end_filmed()
-        self.of_episode = []
+            self.end_current()
+        self.episode_videos = []
 
     def drop_episode(self) -> None:
         """The episode is not counted: its videos go with it."""
-        for clip in self.of_episode:
+        for clip in self.episode_videos:
             self.unfinished = [other for other in self.unfinished if other is not clip]
             self.videos = [video for video in self.videos if video[0] != clip.path]
             clip.drop()
-            self.filmed = None if self.filmed is clip else self.filmed
-        self.of_episode = []
+            self.current = None if self.current is clip else self.current
+        self.episode_videos = []
 
     def list_finished(self, wait: bool) -> List[Tuple[str, str]]:
         """List the videos whose files are final, in the order in which they began; with `wait`, all that have ended."""
@@ -1513,11 +1520,6 @@ class _Clips:
             if clip.functional and not clip.empty:
                 self.videos.append((clip.path, clip.metadata_path))
         return self.videos
-
-    def close(self) -> None:
-        """End the video that is being filmed, and wait until all files are final."""
-        self._end_filmed()
-        self.list_finished(wait=True)
 
 
 class _Recording(_Owner):
@@ -1529,18 +1531,18 @@ class _Recording(_Owner):
     Attributes:
         phase: "pause" between episodes, "episode", "broken" after an exception in the middle of one, "closed".
         aside: whether `step` has to look further than at the plain case. It follows from the rest: see `_enter`.
-        four: whether the environment answers a step with four values rather than five.
-        rewards: those of the episode under way.
+        four: whether the last step of unusual form was a tuple of four values: the next is taken so first.
+        rewards: those of the episode under way, the same list as `stats.rewards`. A step is counted by appending here.
         summary: what `info["episode"]` said last.
-        unsaid: a warning for whoever takes the next step, because that is not recorded.
+        pending_warning: a warning for whoever takes the next step, because that is not recorded.
         next_writing: when statistics and manifest may be written at a reset again, by the steady clock.
     """
 
     def __init__(self, env: Any, options: _Options, folder: Optional[str] = None, infix: str = "",
                  first_episode_id: int = 0, schedule: Callable[[int], bool] = disable_videos,
-                 write_upon_reset: bool = False, unsaid: str = "") -> None:
+                 write_upon_reset: bool = False, pending_warning: str = "") -> None:
         self.env, self.options, self.infix = env, options, infix
-        self.write_upon_reset, self.unsaid = write_upon_reset, unsaid
+        self.write_upon_reset, self.pending_warning = write_upon_reset, pending_warning
         self.stats = StatsRecorder(folder, f"{FILE_PREFIX}.episode_batch.{infix}",
                                    bool(_env_metadata(env).get("semantics.autoreset")), _env_id(env),
                                    gym_version=_library_version(env)[0], first_episode_id=first_episode_id,
@@ -1555,7 +1557,7 @@ class _Recording(_Owner):
 
     def _enter(self, phase: str) -> None:
         self.phase = phase
-        self.aside = phase != "episode" or bool(self.unsaid) or self.clips.waiting
+        self.aside = phase != "episode" or bool(self.pending_warning) or self.clips.active
 
     def step(self, action: Any) -> Any:
         if self.aside:
@@ -1579,17 +1581,17 @@ class _Recording(_Owner):
         return result
 
     def _step_aside(self, action: Any) -> Any:
-        """A step that is filmed, or comes when no episode is under way."""
+        """A step that is filmed, comes outside of an episode, or has a warning to log first."""
         self._before_step(action)
-        if self.phase != "episode":  # after `close`, or in a broken episode: the environment's own business
+        if self.phase != "episode":  # closed or broken: pass the step on uncounted
             result = self.env.step(action)
             if self.phase == "broken" and self.stats.autoreset and _reward_done_info(result)[1]:
                 self._begin_episode()
             return result
-        self.phase = "broken"  # until the step is counted, so that it stays so if an exception strikes
+        self.phase = "broken"  # until the step is counted: an exception leaves it so
         result = self.env.step(action)
         done, info = self._count_any_form(result)
-        if not (done and self.stats.autoreset):  # else it shows the next episode already
+        if not (done and self.stats.autoreset):  # then it shows the next episode already
             self.clips.film(self.stats.total_steps - 1, {"episode_id": self.stats.episode_id})
         if done:
             self._end_episode(info)
@@ -1599,9 +1601,9 @@ class _Recording(_Owner):
 
     def _before_step(self, action: Any) -> None:
         """Say, once, why nothing is recorded; raise `ResetNeeded` between two episodes."""
-        if self.unsaid:
-            _warn_once(self.unsaid)
-            self.unsaid = ""
+        if self.pending_warning:
+            _warn_once(self.pending_warning)
+            self.pending_warning = ""
         if self.phase == "pause":
             self.stats.before_step(action)
 
@@ -1609,7 +1611,7 @@ class _Recording(_Owner):
         """Count the reward of a step in any form there is; return whether it ends the episode, and its info."""
         reward, done, info = _reward_done_info(result)
         self.rewards.append(_as_number(reward))
-        self.four = type(result) is tuple and len(result) == 4  # and so will the next one: one attempt fewer
+        self.four = type(result) is tuple and len(result) == 4  # and so will be the next one
         return done, info
 
     def _end_episode(self, info: Any) -> None:
@@ -1619,7 +1621,7 @@ class _Recording(_Owner):
         # `last` is there already where the environment has one `info` for all its steps.
         if key is not None and isinstance(info, dict) and (key not in info or info[key] is last):
             info[key] = self.summary
-        if self.clips.of_episode:
+        if self.clips.episode_videos:
             self.clips.end_episode(Episode(number, self.summary["r"], self.summary["l"], info))
         if self.stats.autoreset:
             self._begin_episode(self.stats.total_steps - 1)
@@ -1638,10 +1640,9 @@ class _Recording(_Owner):
 
     def _begin_episode(self, step: Optional[int] = None) -> None:
         """Begin an episode, by a reset or in the step of that number. One that is under way is dropped."""
-        if self.clips.of_episode:
-            self.clips.drop_episode()
+        self.clips.drop_episode()
         self.stats.after_reset(None)
-        if self.clips.schedule is not disable_videos or self.clips.waiting:
+        if self.clips.schedule is not disable_videos or self.clips.active:
             number = self.stats.episode_id
             self.clips.begin_episode(number, step, {"episode_id": number})
         self._enter("episode")
@@ -1651,13 +1652,13 @@ class _Recording(_Owner):
     def _write_at_reset(self) -> None:
         """With `write_upon_reset`: write statistics and manifest, after each of the first thousand episodes."""
         start, count = time.perf_counter(), self.stats.episode_id - self.stats.first_episode_id
-        # From then on a writing waits for twenty times what the last one took, so it costs at most a twentieth.
+        # After those, wait twenty times as long as the last writing took, so that it costs at most a twentieth.
         if count <= 1000 or start >= self.next_writing:
             try:
                 self.stats.flush()
                 self._write_manifest()
             except Error as problem:
-                _warn_once("%s", problem)
+                _warn_once(str(problem))
             now = time.perf_counter()
             self.next_writing = now + 20 * (now - start)
 
@@ -1672,42 +1673,44 @@ class _Recording(_Owner):
         """End the recording, and wait until its files are complete. After an `Error` another call tries again."""
         if self.phase != "closed":
             self._enter("closed")
-            self.unsaid = "This monitor is closed: what the environment does is not recorded any more."
+            self.pending_warning = "This monitor is closed: what the environment does is not recorded any more."
         if not self.settled:
-            self.clips.close()
+            self.clips.end_current()
+            self.clips.list_finished(wait=True)
             try:
                 self.stats.close()
             finally:
-                if os.path.exists(self.stats.path) and self.stats.names_are() != "another's":
+                if os.path.exists(self.stats.path) and self.stats.journal_owner() != "another's":
                     self._write_manifest()
             super().abandon()
 
     def abandon(self, why: str = "") -> None:
         """Close what is open without writing: in a forked child, or where the directory is about to be cleared."""
         self._enter("closed")
-        self.unsaid = why
+        self.pending_warning = why
         for owner in (self.stats, *self.clips.unfinished):
             owner.abandon()
         super().abandon()
 
 
 def _zeros(ended: Any) -> Any:
-    """An array of double zeros, of the kind and length of an array of truths."""
+    """Zeros in double precision, in an array like this one of truths."""
     zeros = ended * 0.0
-    return zeros.double() if hasattr(zeros, "double") else zeros  # torch's are single
+    return zeros.double() if hasattr(zeros, "double") else zeros  # torch's would be single precision
 
 
 def _info_of_one(infos: Any, index: int) -> Dict[str, Any]:
     """The entries of one sub-environment in gymnasium's dictionary of arrays."""
     info: Dict[str, Any] = {}
     for name, values in infos.items() if isinstance(infos, dict) else ():
-        if str(name)[:1] != "_":  # which marks those that have the entry
+        if str(name)[:1] != "_":  # `_name` marks those that have `name`
             try:
                 if infos.get(f"_{name}", {index: True})[index]:
-                    info[name] = _info_of_one(values, index) if isinstance(values, dict) else values[index]
+                    info[name] = (_info_of_one(values, index) if isinstance(values, dict) else
+                                  values if isinstance(values, str) else values[index])
             except (TypeError, IndexError, KeyError):
                 info[name] = values  # one for all sub-environments
-    final = info.pop("final_info", None)  # the last ones of an episode, where the step has begun the next one
+    final = info.pop("final_info", None)  # of the old episode, where the step has begun the next one
     return {**info, **final} if isinstance(final, dict) else info
 
 
@@ -1719,7 +1722,7 @@ class _VectorRecording(_Recording):
         under_way: of each sub-environment's episode, the steps before it, its begin and type; None: it does not count.
         resetting: the sub-environments that the next step only resets.
         steps: since the start; one is a step of every sub-environment.
-        first_number: of the next episode of the first sub-environment, counting only its own.
+        first_number: the number of the first sub-environment's next episode, which counts only its own from the start.
         same_step: whether the step that ends an episode begins the next one; None until that is known.
     """
 
@@ -1751,7 +1754,7 @@ class _VectorRecording(_Recording):
             any_ended = bool(ended.any())
             if any_ended and self.same_step is None:
                 self.same_step = self._resets_in_the_same_step(infos)
-            if self.clips.waiting and self.under_way[0] is not None and 0 not in reset and not (
+            if self.clips.active and self.under_way[0] is not None and 0 not in reset and not (
                     self.same_step and ended[0]):  # then it shows the next episode already
                 self.clips.film(self.steps - 1, {"sub_environment": 0})
             if any_ended:
@@ -1764,8 +1767,8 @@ class _VectorRecording(_Recording):
     def _resets_in_the_same_step(self, infos: Any) -> bool:
         """Whether the step that ends an episode begins the next one, in an environment that does not declare it."""
         _, version = _library_version(self.env)
-        if version and version < (1, 0) or isinstance(infos, dict) and any(
-                name in infos for name in ("final_info", "final_observation", "final_obs")):
+        said = isinstance(infos, dict) and not {"final_info", "final_observation", "final_obs"}.isdisjoint(infos)
+        if said or version and version < (1, 0):
             return True  # gym's all do, and gymnasium's before 1.0
         inner = getattr(self.env, "unwrapped", self.env)
         if type(inner).__module__.split(".")[0] != "gymnasium":  # gymnasium's own, from 1.0 on, do not
@@ -1785,13 +1788,13 @@ class _VectorRecording(_Recording):
                 self.returns[index] = 0.0
             self.under_way[index] = self.steps, now, self.stats.type
         if 0 in indices:
-            self.clips.drop_episode()  # one that has ended has let go of its videos already
+            self.clips.drop_episode()  # the videos of one that has ended are not in there any more
             self.clips.begin_episode(self.first_number, step, {"sub_environment": 0})
         if self.write_upon_reset:
             self._write_at_reset()
 
     def _end_episodes(self, ended: Any, infos: Any) -> None:
-        """Record the episodes that a step has ended, but for those that an exception has struck."""
+        """Record the episodes that a step has ended, except those that an exception has struck."""
         key, indices = self.options.stats_key, [index for index, end in enumerate(ended.tolist()) if end]
         counted, columns = ended & False, {"r": _zeros(ended), "l": ended * 0, "t": _zeros(ended)}
         for index in indices:
@@ -1847,30 +1850,30 @@ class Monitor:
     Args:
         env: any object with `reset` and `step`, where `step` answers `(observation, reward, done, info)`,
             `(observation, reward, terminated, truncated, info)` or dm_env's `TimeStep`.
-        directory: where the files go; made if missing. Without one, statistics stay in memory until `start` is called.
+        directory: where the files go; made if missing. None records in memory only; `start` then begins anew.
         video_callable: which episodes get a video, `int -> bool`. None is the cubes up to 1000 and then every
             thousandth (none with a `step_trigger`); False is none.
         force: first remove the recorder's files of an earlier run from the directory.
-        resume: keep them, and go on with their numbering of episodes.
+        resume: keep them, and go on with their numbering of episodes (of the same `uid`, where one is given).
         write_upon_reset: write statistics and manifest in gym's format at resets too, not only at the end.
         uid: part of this monitor's file names (1 to 100 bytes), in place of the process id.
         mode: 'training' (the default) or 'evaluation': the type of the episodes.
         allow_early_resets: whether `reset` may be called in mid-episode. The unfinished episode is dropped.
         step_trigger: at which steps to begin a video, `int -> bool`, of the steps since the start, counted from 0.
-        video_length: frames after which a video ends, even past its episode; None or 0: it ends with its episode.
+        video_length: frames after which a video ends, even past its episode (not with `keep_video`); None: as it ends.
         fps: frames per second of the videos, more than 0; None: what the environment's `metadata` says, else 30.
         stats_key: the entry of an episode's last `info` for its return "r", length "l" and seconds "t"; None: no entry.
         info_keywords: entries of the last `info` of an episode to write into the journal and into `info["episode"]`.
         keep_video: whether the video of an `Episode` that is over stays, `Episode -> bool`; None keeps all.
 
     Attributes:
-        env: the environment inside. Every attribute that is not named here is its own.
+        env: the environment inside. Every public attribute that a Monitor lacks is looked up on it.
         enabled: whether a directory is being recorded into.
         episode_id: number of the episode under way or, between two, of the next one; counted from 0.
         videos: pairs of paths, recording and metadata; reading it waits for videos that are still being finished.
         stats_recorder, video_recorder: the `StatsRecorder`, and the `VideoRecorder` of the newest video, or None.
         file_prefix, file_infix: "openaigym", and what tells its files from others', `{monitor id}.{uid or process id}`.
-        directory, video_callable, write_upon_reset, allow_early_resets: as given.
+        directory, video_callable, write_upon_reset, allow_early_resets: as given, or what was chosen.
 
     Raises:
         Error: an argument is wrong, the directory cannot be written, or holds an earlier run.
@@ -1893,19 +1896,19 @@ class Monitor:
         self._options = _checked_options(_Options(
             bool(allow_early_resets), step_trigger, video_length, fps, stats_key, info_keywords, keep_video))
         wishes = (video_callable, force, resume, write_upon_reset, uid, step_trigger, video_length, fps, keep_video)
-        self._record(unsaid="Pass a directory to Monitor, or call start(directory): an argument of a recording was "
-                     "given, but nothing is recorded." if any(wishes) else "")
+        self._record(pending_warning="Pass a directory to Monitor, or call start(directory): an argument of a "
+                     "recording was given, but nothing is recorded." if any(wishes) else "")
         self.set_monitor_mode(mode)
         if directory is not None:
             self.start(directory, video_callable, force, resume, write_upon_reset, uid, mode)
 
     def _record(self, *arguments: Any, **options: Any) -> None:
-        """Have steps and resets recorded from now on: in files or, without arguments, in memory."""
+        """Replace the recording: in files or, without arguments, in memory."""
         self._recording = self._recording_type(self.env, self._options, *arguments, **options)
         self._env_closed = False
         for name in ("step", "reset"):
-            if getattr(type(self), name) is getattr(Monitor, name):  # ... and no subclass has its own
-                # The methods below would do. Without the way through them a step takes a third less: bench.py, step.
+            # A subclass keeps its own method. Skipping those below saves a third of a step: .ci/bench.py, step.
+            if getattr(type(self), name) is getattr(Monitor, name):
                 setattr(self, name, getattr(self._recording, name))
 
     def start(self, directory: _PathLike, video_callable: _Schedule = None, force: bool = False, resume: bool = False,
@@ -1919,25 +1922,25 @@ class Monitor:
             schedule = disable_videos if self._options.step_trigger else capped_cubic_video_schedule
         _check("video_callable", schedule, callable(schedule), "a function, None or False")
         self.set_monitor_mode(mode)
-        owner, folder, first = _checked_uid(uid), _checked_directory(directory), 0
+        uid_text, folder, first = _checked_uid(uid), _checked_directory(directory), 0
         with _writing(folder):
             os.makedirs(folder, exist_ok=True)
             names = [name for name in map(os.path.basename, detect_monitor_files(folder)) if name != _REPORT_NAME]
             if force:
                 self._clear(folder)
             elif resume:
-                first = self._earlier_episodes(folder, None if uid in (None, "") else owner)
+                first = self._earlier_episodes(folder, None if uid in (None, "") else uid_text)
             elif names:
                 more = f" and {len(names) - 5} more" if len(names) > 5 else ""
                 raise Error("Pass resume=True to keep the earlier run and go on, force=True to remove it first, or "
                             f"another directory: {folder} holds {', '.join(names[:5])}{more}.")
-            self._claim(owner, folder, first, schedule, write_upon_reset)
+            self._claim(uid_text, folder, first, schedule, write_upon_reset)
         self.set_monitor_mode(mode)
 
     def _clear(self, folder: str) -> None:
         """Remove the files of an earlier run, of this process too, as where the cell of a notebook is run again."""
         place = os.path.realpath(folder)
-        for other in list(_owners):
+        for other in _all_owners():
             if isinstance(other, _Recording) and os.path.realpath(str(other.stats.directory)) == place:
                 other.abandon(f"Another monitor has cleared {folder}: this one does not record any more.")
         clear_monitor_files(folder)
@@ -1951,11 +1954,11 @@ class Monitor:
                         f"environment is {_env_id(self.env)}.")
         return sum(len(run.timestamps) for run in runs if uid in (None, run.name.partition(".")[2]))
 
-    def _claim(self, owner: str, folder: str, *arguments: Any) -> None:
-        """Make INFIX our own: whoever creates its journal has it, and names of gym's that hold it are not taken."""
+    def _claim(self, uid_text: str, folder: str, *arguments: Any) -> None:
+        """Find an unused infix and record under it: creating the journal claims it, unless gym's files use the name."""
         names = os.listdir(folder)
         while not self.enabled:
-            infix = f"{next(self._numbers)}.{owner}"
+            infix = f"{next(self._numbers)}.{uid_text}"
             if not any(name.startswith(FILE_PREFIX) and f".{infix}." in name for name in names):
                 try:
                     self._record(folder, infix, *arguments)
