@@ -3196,8 +3196,9 @@ def test_a_run_is_a_row_of_numbers_and_has_its_curves_and_videos(sample, browser
     # A text recording plays in its colours, and is stepped through.
     browser.mouse("Moved", browser.place("pre"))
     wait_until(lambda: browser.all("pre") == ["three"])
+    browser.press(on=CARD + " input")
     browser.mouse("Moved", (1, 1))
-    browser.press("ArrowLeft", on=CARD + " input")
+    browser.press("Home", "ArrowRight")
     assert browser.all("pre") == ["two red"]
     assert "rgb(242, 119, 122)" in browser.all("pre *", "getComputedStyle(one).backgroundColor")
 
