@@ -262,8 +262,8 @@ def _write_json(path: str, content: Dict[str, Any]) -> None:
 def _read_file(path: str) -> bytes:
     """Read a regular file; an `Error` if there is none, or a link, a pipe or a device stands in its place."""
     try:
-        if os.path.lexists(path) and not _is_file(path):
-            raise Error(f"{path} is not a regular file, so it is not read.")
+        if os.path.lexists(path) and not (_is_file(path) and os.path.getsize(path) <= 1 << 30):
+            raise Error(f"{path} is not a regular file of at most 1 GiB, so it is not read.")
         with open(path, "rb") as file:
             return file.read()
     except (OSError, ValueError, MemoryError) as problem:
@@ -285,13 +285,11 @@ def _read_json(path: str) -> Dict[str, Any]:
 # Exit and forks
 # ---------------------------------------------------------------------------------------------------------------------
 
-# Every object with open files or processes. Absence proves nothing, because the garbage collector removes an object
-# before it calls `__del__`.
+# Every object with open files or processes, until the garbage collector takes it, before it calls `__del__`.
 _owners: "weakref.WeakValueDictionary[int, _Owner]" = weakref.WeakValueDictionary()
 
 
-def _all_owners() -> "List[_Owner]":
-    """In one step of the interpreter, because other threads may add to them at any moment."""
+def _all_owners() -> "List[_Owner]":  # `valuerefs` makes its list at once, although other threads may add to it
     return [owner for owner in [reference() for reference in _owners.valuerefs()] if owner is not None]
 
 
@@ -372,8 +370,8 @@ def _keyword_cells(keywords: Sequence[str], info: Dict[str, Any]) -> str:
         with contextlib.suppress(Exception):  # whatever the `__str__` of a user's object raises
             # A row is one line, so that a torn row can be recognised: line breaks in a text become spaces. The csv
             # module does not read cells of more than 131,072 characters.
-            value = "" if info.get(keyword) is None else str(info[keyword])
-            text = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", value)[:60000]
+            text = "" if info.get(keyword) is None else str(info[keyword])[:60000]
+            text = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", text)
         if not text:
             _warn_once(f"An episode's last info has no {keyword!r}, which info_keywords names: its cell stays empty.")
         cells += ',"{}"'.format(text.replace('"', '""')) if re.search('[",]', text) else "," + text
@@ -597,8 +595,8 @@ def _takes_mode(render: Callable[..., Any]) -> bool:
     import inspect
     try:
         return bool(inspect.signature(render).bind(mode="rgb_array"))
-    except (TypeError, ValueError):
-        return False
+    except (TypeError, ValueError) as problem:
+        return isinstance(problem, ValueError)  # compiled code, which does not tell
 
 
 def _renderer(env: Any) -> Optional[Tuple[Callable[[], Any], Optional[bool]]]:
@@ -690,8 +688,8 @@ def _checked_uid(uid: Optional[Union[str, int]]) -> str:
 def _checked_directory(directory: Any) -> str:
     """The absolute path of a directory that may have to be made."""
     name = ""
-    with contextlib.suppress(TypeError):
-        name = os.path.expanduser(os.fsdecode(directory))
+    with contextlib.suppress(TypeError, ValueError):
+        name = os.fsdecode(os.fsencode(os.path.expanduser(directory)))
     _check("directory", directory, name and "\0" not in name, "a path")
     return os.path.abspath(name)
 
@@ -699,7 +697,6 @@ def _checked_directory(directory: Any) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 # Encoders
 # ---------------------------------------------------------------------------------------------------------------------
-#
 # An encoder writes one video. It creates the file, takes the frames as they come, and keeps none of them in memory:
 #     write(frame)     add a frame; an Error where that cannot be done
 #     end()            no frame will follow; may be called again, if an interrupt cut it short
@@ -806,6 +803,8 @@ class _PngEncoder(_FileEncoder):
         return left, rows[0] // size, right - left + 1, (rows[-1] - rows[0]) // size + 1
 
     def end(self) -> None:
+        with _writing(self.path):
+            os.ftruncate(self.descriptor, self.tail[1])  # what an interrupt left of a frame
         control = _png_chunk(b"acTL", struct.pack(">II", self.tail[0], 0))
         self.write_at(33, control)  # after the signature (8 bytes) and IHDR (25)
         self.write_at(self.tail[1], _png_chunk(b"IEND", b""))
@@ -1106,8 +1105,7 @@ class VideoRecorder(_Owner):
             if not frame:
                 return None
             frame = frame[-1]
-        elif isinstance(frame, tuple) and frame:  # of a vector environment: the first sub-environment's
-            frame = frame[0]
+        frame = frame[0] if isinstance(frame, tuple) and frame else frame  # a vector's: the first sub-environment's
         frame = getattr(frame, "getvalue", lambda: frame)()  # gym before 0.26 has a StringIO for a text
         if self._is_text is None:
             self._is_text = isinstance(frame, str)
@@ -1264,8 +1262,7 @@ def _read_journal(path: str, name: str) -> _Run:
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as problem:
         raise Error(f"{path} is not a journal: its first line is no header: {problem}.") from problem
     lines = content[:content.rfind(b"\n") + 1].decode("utf-8", "replace").split("\n")[1:-1]
-    # The JSON is faster to read, so it is used if it is whole, has as many episodes, and there are no keywords, which
-    # it lacks.
+    # The JSON is faster to read: it is used if it is whole, has as many episodes, and there are no keywords.
     if lines[:1] == [",".join(_JOURNAL_COLUMNS)]:
         with contextlib.suppress(Error):
             copy = _read_statistics(path[:-len("monitor.csv")] + "stats.json", name, header)
@@ -1275,13 +1272,14 @@ def _read_journal(path: str, name: str) -> _Run:
         columns, *rows = csv.reader(lines or [",".join(_JOURNAL_COLUMNS)])
         if columns[:3] != ["r", "l", "t"]:
             raise ValueError("its columns should begin with r,l,t")
-        cells = {column: [row[index] for row in rows] for index, column in enumerate(columns)}
+        own = columns[3:4] == ["type"]
+        cells = {word: [row[index] if index < len(row) else "" for row in rows] for index, word in enumerate(columns)}
         run = _make_run(path, name, header, header.get("t_start"),
                         [header["t_start"] + float(cell) for cell in cells["t"]], list(map(int, cells["l"])),
-                        list(map(float, cells["r"])), cells.get("type", ["t"] * len(rows)))
+                        list(map(float, cells["r"])), cells["type"] if own else ["t"] * len(rows))
     except (ValueError, IndexError, csv.Error) as problem:
         raise Error(f"{path} is not a journal: {problem}.") from problem
-    info = {word: list(map(_cell_value, cells[word])) for word in columns if word not in _JOURNAL_COLUMNS}
+    info = {word: list(map(_cell_value, cells[word])) for word in columns[3 + own:]}
     return run._replace(journal=path, info=info)
 
 
@@ -1409,8 +1407,7 @@ def load_env_info_from_manifests(manifests: Iterable[str], dir: _PathLike) -> Di
 
 
 def merge_stats_files(paths: Iterable[str]) -> Tuple[Any, ...]:
-    """Merge several stats.json, as gym does, into `(data_sources, initial_reset_timestamps, timestamps,
-    episode_lengths, episode_rewards, episode_types, initial_reset_timestamp)`: see `load_results`."""
+    """Merge several stats.json, as gym does, into a tuple of the entries below, which `load_results` explains."""
     merged, _ = _merge([_read_statistics(path) for path in paths])
     return tuple(merged[key] for key in ("data_sources", "initial_reset_timestamps", *_GYM_COLUMNS,
                                          "initial_reset_timestamp"))
@@ -1475,10 +1472,10 @@ class _Clips:
             _warn_once(f"A video of {type(self.env).__name__} could not be begun: %r", problem)
             return
         if clip.enabled:
-            self.current = self.newest = clip
             clip.taken = self.taken
-            self.unfinished.append(clip)
             self.episode_videos.append(clip)
+            self.unfinished.append(clip)
+            self.current = self.newest = clip
 
     def _has_room(self) -> bool:
         """Whether another video may begin. Waits for one that has ended, where all encoders are busy."""
@@ -1550,14 +1547,14 @@ class _Recording(_Owner):
         self.clips = _Clips(env, self.stats, infix, schedule, options)
         self.rewards = self.stats.rewards
         self.summary: Dict[str, Any] = {}
-        self.four, self.next_writing = False, 0.0
+        self.four, self.next_writing, self.phase = False, 0.0, "pause"
         self._enter("pause")
         if folder is not None:
             self._begin_to_own()
 
     def _enter(self, phase: str) -> None:
-        self.phase = phase
-        self.aside = phase != "episode" or bool(self.pending_warning) or self.clips.active
+        self.phase = "closed" if self.phase == "closed" else phase  # that is final
+        self.aside = self.phase != "episode" or bool(self.pending_warning) or self.clips.active
 
     def step(self, action: Any) -> Any:
         if self.aside:
@@ -1620,7 +1617,8 @@ class _Recording(_Owner):
         last, self.summary = self.summary, self.stats.end_episode(info)
         # `last` is there already where the environment has one `info` for all its steps.
         if key is not None and isinstance(info, dict) and (key not in info or info[key] is last):
-            info[key] = self.summary
+            with contextlib.suppress(TypeError, ValueError, AttributeError, RuntimeError):  # it may be read-only
+                info[key] = self.summary
         if self.clips.episode_videos:
             self.clips.end_episode(Episode(number, self.summary["r"], self.summary["l"], info))
         if self.stats.autoreset:
@@ -1646,14 +1644,13 @@ class _Recording(_Owner):
             number = self.stats.episode_id
             self.clips.begin_episode(number, step, {"episode_id": number})
         self._enter("episode")
-        if self.write_upon_reset:
-            self._write_at_reset()
+        self._write_at_reset()
 
     def _write_at_reset(self) -> None:
         """With `write_upon_reset`: write statistics and manifest, after each of the first thousand episodes."""
         start, count = time.perf_counter(), self.stats.episode_id - self.stats.first_episode_id
         # After those, wait twenty times as long as the last writing took, so that it costs at most a twentieth.
-        if count <= 1000 or start >= self.next_writing:
+        if self.write_upon_reset and (count <= 1000 or start >= self.next_writing):
             try:
                 self.stats.flush()
                 self._write_manifest()
@@ -1690,6 +1687,7 @@ class _Recording(_Owner):
         self.pending_warning = why
         for owner in (self.stats, *self.clips.unfinished):
             owner.abandon()
+        self.clips.unfinished = []
         super().abandon()
 
 
@@ -1790,13 +1788,13 @@ class _VectorRecording(_Recording):
         if 0 in indices:
             self.clips.drop_episode()  # the videos of one that has ended are not in there any more
             self.clips.begin_episode(self.first_number, step, {"sub_environment": 0})
-        if self.write_upon_reset:
-            self._write_at_reset()
+        self._write_at_reset()
 
     def _end_episodes(self, ended: Any, infos: Any) -> None:
         """Record the episodes that a step has ended, except those that an exception has struck."""
         key, indices = self.options.stats_key, [index for index, end in enumerate(ended.tolist()) if end]
-        counted, columns = ended & False, {"r": _zeros(ended), "l": ended * 0, "t": _zeros(ended)}
+        last, self.summary = self.summary, {"r": _zeros(ended), "l": ended * 0, "t": _zeros(ended)}
+        counted = ended & False
         for index in indices:
             if self.under_way[index] is None:
                 continue
@@ -1805,15 +1803,15 @@ class _VectorRecording(_Recording):
             info = _info_of_one(infos, index) if index == 0 or self.options.info_keywords else {}
             summary = self.stats.record(float(self.returns[index]), self.steps - step, type, start, info)
             counted[index] = True
-            for name, column in columns.items():
+            for name, column in self.summary.items():
                 column[index] = summary[name]
             if index == 0:
                 self.first_number += 1
                 if key is not None:
                     info.setdefault(key, summary)
                 self.clips.end_episode(Episode(number, summary["r"], summary["l"], info))
-        if key is not None and isinstance(infos, dict) and key not in infos:
-            infos[key], infos["_" + key] = columns, counted
+        if key is not None and isinstance(infos, dict) and (key not in infos or infos[key] is last):
+            infos[key], infos["_" + key] = self.summary, counted
         if self.same_step:
             self._begin_episodes(indices, self.steps - 1)
         else:
