@@ -1805,9 +1805,8 @@ def test_kill_9_loses_no_completed_episode(run, kill):
     told += len(script.stdout.read())  # communicate() would miss what readline() has in its buffer
     script.communicate()
     returns = returns_in(run)
-    assert returns == returns_of(0, 3, len(returns))
+    assert returns == returns_of(0, 3, len(returns)) and len(returns) - len(returns_for_gym(run)) <= 1
     assert len(returns) - told // len("an episode\n") in (0, 1)  # one more may have been on its way
-    assert len(returns) - len(returns_for_gym(run)) <= 1
 
 
 def without(**names):
@@ -1850,7 +1849,7 @@ def test_leaving_without_close_leaves_complete_files(run, encoder, processes, ho
     if "child" in how:
         source = (f"child = multiprocessing.get_context('fork').Process(target=exec, args=({source!r}, globals()))\n"
                   "child.start()\nchild.join()\n")
-    _, out, err = run_script(source, run, before=before, start_new_session=True)
+    _, _, err = run_script(source, run, before=before, start_new_session=True)
     assert err.rstrip("\n").split("\n")[-1] == last_line and "ignored" not in err and (last_line or not err), err
     if "kill" not in how:
         check_run(run, returns_of(0, 3, 1), encoder, [4, 2])
@@ -1881,8 +1880,8 @@ def test_threads_that_train_while_the_interpreter_ends_leave_whole_rows(run, tim
 def interruptions(begun, act, fault, most):
     """Begin something and act on it, again and again, with an exception in front of another line of gym_monitor.
 
-    The exception is that of a signal handler: it comes out as it went in, or it harms nobody. Where there are more than
-    `most` lines, chance picks so many. Yields what was begun, after each; the first time, there is no exception.
+    It is that of a signal handler, and comes out as it went in; or, a TimeoutError being an OSError, it passes for a
+    failure that is of no account. Chance picks `most` lines. Yields what was begun; the first is not interrupted.
     """
     def trace(frame, event, argument):
         nonlocal ran
@@ -1902,6 +1901,7 @@ def interruptions(begun, act, fault, most):
         sys.settrace(trace)
         try:
             act(subject)
+            assert moment is None or fault is TimeoutError
         except (KeyboardInterrupt, TimeoutError) as problem:
             assert str(problem) == "by the test"
         finally:
@@ -2040,7 +2040,7 @@ def test_forked_children_touch_no_file_of_their_parent_warn_once_and_may_record_
         def sizes():  # but ffmpeg writes when it likes
             return {entry.name: entry.stat().st_size for entry in os.scandir(sys.argv[1]) if ".mp4" not in entry.name}
 
-        env = Monitor(RandomWalk(), sys.argv[1], every, write_upon_reset=True)
+        env = Monitor(RandomWalk(2), sys.argv[1], every, write_upon_reset=True)
         play(env)
         env.reset()
         env.step(0)
@@ -2051,7 +2051,7 @@ def test_forked_children_touch_no_file_of_their_parent_warn_once_and_may_record_
             if pid == 0:
                 env.step(0)
                 play(env, 3)
-                assert env.env.length == 3 and not env.enabled and len(env.env.returns) == 4
+                assert env.env.length == 2 and not env.enabled and len(env.env.returns) == 5
                 play(Monitor(RandomWalk(2, 7), sys.argv[1] + ".own", False, resume=True))
                 os.write(writing, b".")
                 exec(end)
@@ -2060,14 +2060,13 @@ def test_forked_children_touch_no_file_of_their_parent_warn_once_and_may_record_
             assert "sleep" in end or os.waitpid(pid, 0)[1] == 0
         assert before == sizes()
         env.step(0)
-        env.step(0)
         play(env)
         env.close()
         assert os.waitpid(pid, os.WNOHANG) == (0, 0)  # the last child is there, but holds no pipe of its parent's open
         os.kill(pid, signal.SIGKILL)
     """, run)
     assert status == 0 and len(err.splitlines()) == err.count("was forked") == 4, err
-    check_run(run, returns_of(0), encoder, [4] * 3)
+    check_run(run, returns_of(0, 2), encoder, [3] * 3)
     assert returns_in(run + ".own") == 4 * returns_of(7, 2, 1)
 
 
@@ -2312,12 +2311,13 @@ def test_a_uid_stays_in_the_directory_or_is_an_error(tmp_path, run, uid):
 
 HOSTILE = [b"null", b"true", b"-1", b"1e400", b"NaN", b"1" * 400, b'""', b'"x"', b'".."', b'"/etc/passwd"',
            b'"a\\u0000"', b'"\\ud800"', b"[]", b"{}", b"[[]]", b"[null]", b'["x", "y"]', b'[["x", "y"]]',
-           b'{"env_id": []}', *(b"[" * depth + b"]" * depth for depth in (10, 300, 900, 950, 980, 990, 3000))]
+           b'{"env_id": []}', *(b"[" * depth + b"]" * depth for depth in (10, 900, 980, 3000))]
 
 
 def mutant_of(content, chance):
     """A hostile variant of a file: another value in the place of one, or other bytes anywhere."""
-    values = [match.span() for match in re.finditer(rb'"[^"]*"|[-.\w]+|\[[^][]*\]|\{[^{}]*\}', content)]
+    kind = chance.choice([rb'"[^"]*"|[-.\w]+', rb"\[[^][]*\]|\{[^{}]*\}"])
+    values = [match.span() for match in re.finditer(kind, content)]
     if values and chance.random() < 0.5:
         (start, end), new = chance.choice(values), chance.choice(HOSTILE)
     else:
@@ -2329,14 +2329,14 @@ def mutant_of(content, chance):
 
 def test_mutants_of_a_directory_bring_only_an_answer_or_an_error(tmp_path, no_ffmpeg):
     whole, killed, gyms = (tmp_path / name for name in ("whole", "killed", "gyms"))
-    env = Monitor(RandomWalk(), whole, every, uid="u", info_keywords=("steps",))
+    env = Monitor(RandomWalk(), whole, lambda number: number == 0, uid="u", info_keywords=("steps",))
     env.unwrapped.info = {"steps": 'a "quoted", text'}
     play(env, 3)
     shutil.copytree(str(whole), str(killed))
     env.close()
     shutil.copytree(str(whole), str(gyms))
     next(gyms.glob("*.csv")).unlink()
-    contents = {path: path.read_bytes() for path in sorted(tmp_path.glob("*/openaigym.*"))}
+    contents = {path: path.read_bytes() for path in sorted(tmp_path.glob("*/*[nv]"))}  # .json and .csv
     chance, errors = random.Random(4), 0
     for _ in range(1500):
         path, content = chance.choice(list(contents.items()))
@@ -2363,7 +2363,7 @@ ASKED = """case "$*" in *-encoders*) echo ' V....D libx264              libx264 
 """
 WORKS = f'exec {FFMPEG} "$@"'
 ONCE = ASKED + f'if [ ! -e "$0.once" ]; then touch "$0.once"; {WORKS}; fi\n'
-TWICE = 'if [ ! -e "$0.twice" ]; then touch "$0.twice"; cat >/dev/null; exit 9; fi\n'
+TWICE = f'if [ ! -e "$0.twice" ]; then touch "$0.twice"; {FFMPEG} "$@"; exit 9; fi\n'
 NONE = [".png"] * 3  # the endings of the first three videos
 FIRST = ["", ".png", ".png"]  # the first is given up, and the next are not entrusted to that ffmpeg
 FFMPEG_FAULTS = {  # what ffmpeg does, what becomes of the videos, what the error of one that is given up says
@@ -2442,17 +2442,18 @@ def test_training_goes_on_with_a_renderer_that(run, encoder, caplog, draw):
 
 
 def test_a_long_run_keeps_nothing_but_its_list_of_episodes(run, processes):
-    def resident_memory():
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    _, out, err = run_script("""
+        def memory():
+            with open("/proc/self/statm") as file:
+                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-    env = Monitor(Walk(1, {"what": "x" * 400}), run, False, info_keywords=("what",))
-    play(env, 100)
-    memory = resident_memory()
-    play(env, 20000)
-    assert resident_memory() - memory < 20000 * 200 + (1 << 20)  # bytes; the list takes about 150 per episode
-    env.close()
-    assert len(returns_in(run)) == 20100
+        env = Monitor(Walk(1, {"what": "x" * 400}), sys.argv[1], False, info_keywords=("what",))
+        play(env, 100)
+        before = memory()
+        play(env, 20000)
+        print((memory() - before) // 20000)
+    """, run)
+    assert err == "" and int(out) < 250 and len(returns_in(run)) == 20100  # bytes: the list takes about 150 per episode
 
 
 def test_many_videos_leave_no_open_file_process_or_thread(run, processes, encoder):
