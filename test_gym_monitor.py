@@ -1880,8 +1880,8 @@ def test_threads_that_train_while_the_interpreter_ends_leave_whole_rows(run, tim
 def interruptions(begun, act, fault, most):
     """Begin something and act on it, again and again, with an exception in front of another line of gym_monitor.
 
-    It is that of a signal handler, and comes out as it went in; or, a TimeoutError being an OSError, it passes for a
-    failure that is of no account. Chance picks `most` lines. Yields what was begun; the first is not interrupted.
+    It is that of a signal handler. It comes out as it went in; only in a finalizer, or where a failure is of no
+    account, it is dropped. Chance picks `most` of the lines. Yields what was begun; the first is not interrupted.
     """
     def trace(frame, event, argument):
         nonlocal ran
@@ -1901,7 +1901,6 @@ def interruptions(begun, act, fault, most):
         sys.settrace(trace)
         try:
             act(subject)
-            assert moment is None or fault is TimeoutError
         except (KeyboardInterrupt, TimeoutError) as problem:
             assert str(problem) == "by the test"
         finally:
@@ -1960,7 +1959,7 @@ def test_ctrl_c_anywhere_in_close_is_put_right_by_closing_again(tmp_path, no_ffm
     for env in interruptions(begun, Monitor.close, KeyboardInterrupt, 70):
         env.close()
         assert returns_in(env.directory) == returns_for_gym(env.directory) == returns_of(0, 3, 2)
-        assert [frames_of(video) for video, _ in load_results(env.directory)["videos"]][:2] == [4, 4]
+        assert [frames_of(video) for video, _ in load_results(env.directory)["videos"]] in ([4, 4, 1], [4, 4, 2])
         assert env.unwrapped.closed and not env.enabled
 
 
@@ -2149,6 +2148,7 @@ def test_rows_wait_for_a_full_disk_and_close_is_an_error_until_all_are_stored(sm
     (small_disk / "filler").unlink()
     env.close()
     check_run(run, returns)
+    assert len(files(run)) == 3
 
 
 @pytest.mark.parametrize("full_from", [0, 1, 2, None], ids=[
