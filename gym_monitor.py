@@ -1324,9 +1324,7 @@ def _read_run(dir: str, infix: str, names: List[str], metadata: List[str]) -> _R
 
 def _read_runs(dir: str, strict: bool = True) -> List[_Run]:
     """All runs in a directory, sorted by name; an `Error` if there are none, or a file is not what it should be.
-
-    Unless `strict`: then what cannot be read is left out with a warning.
-    """
+    Unless `strict`, such a run is left out with a warning."""
     try:
         names = sorted(os.listdir(dir))
     except (OSError, ValueError) as problem:
@@ -1513,9 +1511,11 @@ class _Clips:
     def list_finished(self, wait: bool) -> List[Tuple[str, str]]:
         """List the videos whose files are final, in the order in which they began; with `wait`, all that have ended."""
         while self.unfinished and self.unfinished[0].ended is not None and self.unfinished[0].finish(wait):
-            clip = self.unfinished.pop(0)
-            if clip.functional and not clip.empty:
-                self.videos.append((clip.path, clip.metadata_path))
+            clip = self.unfinished[0]
+            video = clip.path, clip.metadata_path
+            if clip.functional and not clip.empty and self.videos[-1:] != [video]:
+                self.videos.append(video)
+            del self.unfinished[0]  # last, so that an interrupt loses none
         return self.videos
 
 
