@@ -17,9 +17,9 @@ One file, standard library only, any Python from 3.6 up. Wrap an environment, tr
                 done = terminated or truncated
     print(load_results("runs/first")["episode_rewards"])
 
-The directory then holds a journal with a row for every episode, videos of those that a schedule picked, and a
-manifest. Any object with `reset` and `step` is an environment. ffmpeg makes the videos where there is one; where
-there is none, the standard library does. `python3 gym_monitor.py demo` shows it all with nothing installed.
+The directory then holds a journal with a row per episode, videos of those that a schedule picked, and a manifest. Any
+object with `reset` and `step` is an environment. ffmpeg makes the videos; where there is none, the standard library
+does. `python3 gym_monitor.py demo` shows it all with nothing installed.
 
 Who calls whom:
 
@@ -46,6 +46,7 @@ The sections, in reading order; each uses only those above it:
     Optional                 report, demo and command line, which may be cut off
 """
 import atexit
+import collections
 import contextlib
 import csv
 import functools
@@ -59,25 +60,23 @@ import re
 import select
 import shutil
 import signal
-import stat
 import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import types
 import unicodedata
 import weakref
 import zlib
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type, Union
 
 __version__ = "0.2.0"
-__all__ = [
-    "Monitor", "VectorMonitor", "StatsRecorder", "VideoRecorder", "Episode", "capped_cubic_video_schedule",
-    "disable_videos", "detect_training_manifests", "detect_monitor_files", "clear_monitor_files", "load_results",
-    "merge_stats_files", "collapse_env_infos", "load_env_info_from_manifests", "Error", "ResetNeeded", "InvalidFrame",
-    "DependencyNotInstalled", "FILE_PREFIX", "MANIFEST_PREFIX", "__version__",
-]
+__all__ = ["Monitor", "VectorMonitor", "StatsRecorder", "VideoRecorder", "Episode", "capped_cubic_video_schedule",
+           "disable_videos", "detect_training_manifests", "detect_monitor_files", "clear_monitor_files", "load_results",
+           "merge_stats_files", "collapse_env_infos", "load_env_info_from_manifests", "Error", "ResetNeeded",
+           "InvalidFrame", "DependencyNotInstalled", "FILE_PREFIX", "MANIFEST_PREFIX", "__version__"]
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +101,11 @@ class DependencyNotInstalled(Error):
     """A video was asked for in a format that needs ffmpeg, and there is none that works."""
 
 
+def _check(name: str, value: Any, is_right: Any, what: str) -> None:
+    if not is_right:
+        raise Error(f"{name} has to be {what}, not {repr(value):.200}.")
+
+
 def capped_cubic_video_schedule(episode_id: int) -> bool:
     """Record episodes 0, 1, 8, 27, ... (the cubes) up to 729, and every thousandth: gym's schedule, and the default."""
     return episode_id % 1000 == 0 if episode_id >= 1000 else round(episode_id ** (1 / 3)) ** 3 == episode_id
@@ -123,7 +127,7 @@ def _warn_once(message: str, *arguments: Any) -> None:
 
 
 def _ask(question: Callable[..., Any], argument: Any, otherwise: bool) -> bool:
-    """Ask a function of the user's. One that raises has answered `otherwise`: it must not end the training."""
+    """Ask a function of the user's. If it raises, the answer is `otherwise`, so that it cannot end the training."""
     try:
         return bool(question(argument))
     except Exception as problem:
@@ -140,7 +144,7 @@ FILE_PREFIX = "openaigym"
 MANIFEST_PREFIX = FILE_PREFIX + ".manifest"
 _REPORT_NAME = FILE_PREFIX + ".report.html"
 
-_PathLike = Union[str, "os.PathLike[str]"]  # what a caller may name a file or a directory by
+_PathLike = Union[str, "os.PathLike[str]"]  # what a caller may pass as the path of a file or directory
 
 
 def detect_monitor_files(dir: _PathLike) -> List[str]:
@@ -150,7 +154,7 @@ def detect_monitor_files(dir: _PathLike) -> List[str]:
 
 
 def detect_training_manifests(dir: _PathLike, files: Optional[Iterable[str]] = None) -> List[str]:
-    """Paths of the manifests in a directory, sorted by name; `files`: its base names, if they are known already."""
+    """Paths of the manifests in a directory, sorted by name; `files`: its base names, if they are listed already."""
     names = sorted(os.listdir(dir) if files is None else files)
     return [os.path.join(dir, name) for name in names if name.startswith(MANIFEST_PREFIX + ".")]
 
@@ -167,49 +171,45 @@ def _is_file(path: str) -> bool:
     return os.path.isfile(path) and not os.path.islink(path)
 
 
-class _writing:
-    """A block in which an OSError becomes an Error that names the file.
-
-    An OSError without a number is not the system's. A signal handler of the user's has raised it, most often the
-    TimeoutError of an alarm, so it passes through as it is.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, problem: Any, traceback: Any) -> None:
-        if isinstance(problem, OSError) and problem.errno is not None:
-            raise Error(f"{self.path} cannot be written: {problem.strerror}.") from problem
-
-
-def _remove(path: Optional[str]) -> None:
+def _remove(path: str) -> None:
     """Remove a file that may not be there. One that cannot be removed is left."""
-    if path:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+@contextlib.contextmanager
+def _writing(path: str) -> Iterator[None]:
+    """A block in which an OSError becomes an Error that names the file."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno is None:
+            raise  # not from the system: a signal handler of the user's raised it, such as an alarm's TimeoutError
+        raise Error(f"{path} cannot be written: {problem.strerror}.") from problem
+
+
+def _seek_and_write(descriptor: int, content: bytes, offset: int) -> int:
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.write(descriptor, content)
+
+
+_pwrite: Callable[[int, bytes, int], int] = getattr(os, "pwrite", _seek_and_write)  # which Windows lacks
 
 
 class _File:
     """A file that grows: the journal, or a recording that we encode ourselves. `Error` if it cannot be written.
 
     It is a descriptor rather than a file object. A number has neither a lock, which a fork could find held, nor a
-    finalizer, which the garbage collector could run before that of the file's owner.
-
-    Attributes:
-        tail: how many episodes or frames it holds, and its size. They are one value: if an interrupt or a full disk
-            comes before that is replaced, the next call writes to the same place, and nothing is doubled or torn.
+    finalizer, which could run before that of the owner. `tail` is the number of episodes or frames in it and its size,
+    as one value that is replaced after the write: after an interrupt or a full disk the next call writes to the same
+    place, so nothing is doubled or torn.
     """
 
     def __init__(self, path: str, start: bytes) -> None:
         """Create it; an `Error` caused by FileExistsError if the name exists, even as a link."""
-        self.path = path
-        self.tail = 0, 0
+        self.path, self.tail = path, (0, 0)
         with _writing(path):
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            self.descriptor: Optional[int] = os.open(path, flags, 0o666)
+            self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         try:
             self.append(start, 0)
         except BaseException:
@@ -218,23 +218,23 @@ class _File:
             raise
 
     def append(self, content: bytes, count: int = 1) -> None:
-        self.write_at(self.tail[1], content)
-        self.tail = self.tail[0] + count, self.tail[1] + len(content)
+        number, size = self.tail
+        self.write_at(size, content)
+        self.tail = number + count, size + len(content)
 
     def write_at(self, offset: int, content: bytes) -> None:
         """Write all of the bytes; a disk that is nearly full takes only some of them at a time."""
-        with _writing(self.path):
-            while content and self.descriptor is not None:
-                if hasattr(os, "pwrite"):
-                    written = os.pwrite(self.descriptor, content, offset)
-                else:
-                    os.lseek(self.descriptor, offset, os.SEEK_SET)
-                    written = os.write(self.descriptor, content)
+        try:
+            while content:
+                written = _pwrite(self.descriptor, content, offset)
                 content, offset = content[written:], offset + written
+        except OSError:
+            with _writing(self.path):  # only on failure: around every write it would cost half as much as the row
+                raise
 
     def close(self) -> None:
-        descriptor, self.descriptor = self.descriptor, None
-        if descriptor is not None:
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
             os.close(descriptor)
 
 
@@ -247,11 +247,7 @@ def _write_atomically(path: str, content: bytes) -> None:
         with _writing(path):
             with open(temporary, "xb") as file:
                 file.write(content)
-            try:
-                os.replace(temporary, path)
-            except PermissionError:  # by Windows, as long as a reader has the old file open
-                time.sleep(0.2)
-                os.replace(temporary, path)
+            os.replace(temporary, path)
     except BaseException:
         _remove(temporary)
         raise
@@ -264,16 +260,13 @@ def _write_json(path: str, content: Dict[str, Any]) -> None:
 
 
 def _read_file(path: str) -> bytes:
-    """Read a regular file; an `Error` if a link, a pipe or a device stands in its place."""
+    """Read a regular file; an `Error` if there is none, or a link, a pipe or a device stands in its place."""
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            raise Error(f"{path} is not a regular file, so it is not read.")
+        if os.path.lexists(path) and not (_is_file(path) and os.path.getsize(path) <= 1 << 30):
+            raise Error(f"{path} is not a regular file of at most 1 GiB, so it is not read.")
         with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size  # of this file: another may have taken the name by now
-            if size > 1 << 30:  # it is damaged, or a trap
-                raise Error(f"{path} is larger than any file of the recorder, so it is not read.")
-            return file.read(size + 1)
-    except (OSError, ValueError) as problem:
+            return file.read()
+    except (OSError, ValueError, MemoryError) as problem:
         raise Error(f"{path} cannot be read: {getattr(problem, 'strerror', None) or problem}.") from problem
 
 
@@ -282,7 +275,7 @@ def _read_json(path: str) -> Dict[str, Any]:
     try:
         content = json.loads(_read_file(path).decode("utf-8"))
     except (ValueError, RecursionError, MemoryError) as problem:
-        raise Error("{} is not valid JSON: {}.".format(path, str(problem) or "out of memory")) from problem
+        raise Error(f"{path} is not valid JSON: {problem!r}.") from problem
     if not isinstance(content, dict):
         raise Error(f"{path} should hold a JSON object, not {type(content).__name__}.")
     return content
@@ -292,41 +285,56 @@ def _read_json(path: str) -> Dict[str, Any]:
 # Exit and forks
 # ---------------------------------------------------------------------------------------------------------------------
 
-# Everything that has a file or a process open: closed when the interpreter ends, abandoned by a forked child. Being in
-# here says nothing more, because the garbage collector takes an object out before it calls `__del__`.
-_owners: "weakref.WeakSet[Any]" = weakref.WeakSet()
-
-_told_multiprocessing = 0  # the process, by its number, in which multiprocessing knows of us
+# Every object with open files or processes, until the garbage collector takes it, before it calls `__del__`.
+_owners: "weakref.WeakValueDictionary[int, _Owner]" = weakref.WeakValueDictionary()
 
 
-def _own(owner: Any) -> None:
-    """Have something closed when this process ends, and abandoned by a forked child."""
-    global _told_multiprocessing
-    _owners.add(owner)
-    # Up to CPython 3.12, a process that multiprocessing has forked does not run what is registered with atexit.
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None and _told_multiprocessing != os.getpid():
-        _told_multiprocessing = os.getpid()
-        util.Finalize(None, _close_all, exitpriority=0)
+def _all_owners() -> "List[_Owner]":  # `valuerefs` makes its list at once, although other threads may add to it
+    return [owner for owner in [reference() for reference in _owners.valuerefs()] if owner is not None]
+
+
+class _Owner:
+    """Has files open. `close` completes them, also when it is dropped or at exit; a forked child calls `abandon`."""
+
+    settled = True  # whether nothing is open and nothing will follow
+    _told_multiprocessing = 0  # the pid of the process in which multiprocessing knows of `_close_all`
+
+    def _begin_to_own(self) -> None:
+        self.settled = False
+        _owners[id(self)] = self
+        # Up to CPython 3.12, a process that multiprocessing has forked does not run what is registered with atexit.
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None and self._told_multiprocessing != os.getpid():
+            _Owner._told_multiprocessing = os.getpid()
+            util.Finalize(None, _close_all, exitpriority=0)
+
+    def abandon(self, why: str = "") -> None:
+        """Close what is open and leave the files as they are; nothing more is written."""
+        self.settled = True
+        _owners.pop(id(self), None)
+
+    def _close_quietly(self) -> None:
+        """Close where nobody can catch an exception: this object is dropped, or the interpreter ends."""
+        try:
+            self.close()  # type: ignore[attr-defined]
+        except Exception as problem:
+            with contextlib.suppress(Exception):  # at the very end, logging has been taken apart already
+                _warn_once(str(problem))
+
+    def __del__(self) -> None:
+        if not self.settled:
+            self._close_quietly()
+            self.abandon()
 
 
 def _close_all() -> None:
-    for owner in list(_owners):
-        _close_quietly(owner.close)
-
-
-def _close_quietly(close: Callable[[], None]) -> None:
-    """Close where nobody can catch an exception: the interpreter ends, or an object is dropped."""
-    try:
-        close()
-    except Exception as problem:
-        with contextlib.suppress(Exception):  # at the very end, logging has been taken apart already
-            _warn_once(str(problem))
+    for owner in _all_owners():
+        owner._close_quietly()
 
 
 def _abandon_all() -> None:
     """What a forked child does first. Nothing here may take a lock: another thread of the parent may have held it."""
-    for owner in list(_owners):
+    for owner in _all_owners():
         owner.abandon("This process was forked from one that records: what the environment does here is not recorded. "
                       "Give the child a Monitor of its own.")
     _owners.clear()
@@ -341,16 +349,16 @@ if hasattr(os, "register_at_fork"):  # from CPython 3.7 on
 # Statistics
 # ---------------------------------------------------------------------------------------------------------------------
 
-# The first columns of a journal are those of Stable-Baselines3's: return, length and end of an episode. Then its type.
+# The first three columns are Stable-Baselines3's: return, length and end of an episode. `type` is ours.
 _JOURNAL_COLUMNS = ("r", "l", "t", "type")
 _GYM_COLUMNS = ("timestamps", "episode_lengths", "episode_rewards", "episode_types")
 
 
 def _as_number(reward: Any) -> float:
-    """A reward as a float: of numbers, numpy's scalars, and arrays and tensors with one element."""
+    """Convert a reward to a float: a number, a numpy scalar, or an array or tensor with one element."""
     try:
         return float(reward if isinstance(reward, (float, int)) or not hasattr(reward, "item") else reward.item())
-    except (TypeError, ValueError, OverflowError, RuntimeError) as problem:  # torch's is a RuntimeError
+    except (TypeError, ValueError, OverflowError, RuntimeError) as problem:  # torch raises RuntimeError
         raise Error(f"A reward has to be a number, and {reward!r} (a {type(reward).__name__}) is none.") from problem
 
 
@@ -360,21 +368,22 @@ def _keyword_cells(keywords: Sequence[str], info: Dict[str, Any]) -> str:
     for keyword in keywords:
         text = ""
         with contextlib.suppress(Exception):  # whatever the `__str__` of a user's object raises
-            # A row is one line, so that a torn one can be told: line breaks in a text become spaces. And the csv
+            # A row is one line, so that a torn row can be recognised: line breaks in a text become spaces. The csv
             # module does not read cells of more than 131,072 characters.
-            value = "" if info.get(keyword) is None else str(info[keyword])
-            text = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", value)[:60000]
+            text = "" if info.get(keyword) is None else str(info[keyword])[:60000]
+            text = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", text)
         if not text:
             _warn_once(f"An episode's last info has no {keyword!r}, which info_keywords names: its cell stays empty.")
         cells += ',"{}"'.format(text.replace('"', '""')) if re.search('[",]', text) else "," + text
     return cells
 
 
-class StatsRecorder:
+class StatsRecorder(_Owner):
     """Keep return, length, end and type of every completed episode: in memory, in a journal, and as gym's JSON.
 
-    A row goes into the journal, in one call to the operating system, the moment its episode is over: killing the
-    process loses nothing. The JSON is a copy of it, for gym's readers.
+    A row is written the moment its episode is over, in one call to the operating system: killing the process loses
+    nothing. The JSON repeats the journal for gym's readers. `before_step`, `after_step`,
+    `before_reset` and `after_reset` are gym's interface, by which it works without a `Monitor`.
 
     Args:
         directory: where the files go; it exists. None: the numbers stay in memory.
@@ -382,20 +391,16 @@ class StatsRecorder:
         autoreset: whether the step that ends an episode starts the next one.
         env_id, gym_version, first_episode_id: for the journal's header.
         info_keywords: entries of the last `info` of an episode to write into its row.
-        allow_early_resets: whether an unfinished episode may be reset. It is not counted then.
 
     Attributes:
-        path, journal_path: the two files.
-        rewards: the rewards of the episode under way.
-        other_steps: the number of steps that are in no `rewards`: of earlier episodes, or of a vector environment.
+        path, journal_path: the JSON and the journal.
+        type: 't' for training or 'e' for evaluation; a change counts from the next reset on.
+        rewards, other_steps: the rewards of the episode under way, a step each; and the number of all other steps.
         initial_reset_timestamp: when the first reset was, in seconds since the epoch; None before it.
-        closed: whether everything is in the directory and nothing will follow.
 
     Raises:
         Error: the files cannot be made, or belong to another recorder.
     """
-
-    closed = True  # until there is something to close
 
     # Of each completed episode: return, steps, type, and its end in seconds since `t_start` and since the epoch.
     episode_rewards = property(lambda self: [episode[0] for episode in self._episodes])
@@ -409,13 +414,12 @@ class StatsRecorder:
 
     def __init__(self, directory: Optional[_PathLike], file_prefix: str, autoreset: bool = False,
                  env_id: Optional[str] = None, *, gym_version: str = "none", first_episode_id: int = 0,
-                 info_keywords: Sequence[str] = (), allow_early_resets: bool = True) -> None:
+                 info_keywords: Sequence[str] = ()) -> None:
         self.directory = None if directory is None else os.path.abspath(os.fspath(directory))
-        self.autoreset, self.allow_early_resets = autoreset, allow_early_resets
-        self.env_id, self.gym_version, self.first_episode_id = env_id, gym_version, first_episode_id
-        self.info_keywords = tuple(info_keywords)
+        self.autoreset, self.env_id, self.gym_version = autoreset, env_id, gym_version
+        self.first_episode_id, self.info_keywords = first_episode_id, tuple(info_keywords)
         self.initial_reset_timestamp: Optional[float] = None
-        self._type = "t"
+        self.type = "t"
         self.rewards: List[float] = []
         self.other_steps = 0
         self._current: Optional[Tuple[float, str]] = None  # start and type of the episode under way
@@ -425,28 +429,16 @@ class StatsRecorder:
         self._journal: Optional[_File] = None
         self._cells: Dict[int, str] = {}  # the keyword cells of rows that still wait, by the episode's number
         self._next_try = 0.0  # when to write again after the disk was full, by the steady clock
-        # A thread that still trains may meet the end of the interpreter, and a signal handler a row half written.
+        # At exit a thread may still be training, and a signal handler may interrupt a row.
         self._lock = threading.RLock()
         if self.directory is not None:
             self.path = os.path.join(self.directory, file_prefix + ".stats.json")
             self.journal_path = os.path.join(self.directory, file_prefix + ".monitor.csv")
             header = json.dumps({"t_start": self.t_start, "env_id": env_id, "gym_version": gym_version,
                                  "first_episode_id": first_episode_id})
-            columns = ",".join(_JOURNAL_COLUMNS + self.info_keywords)
-            self._journal = _File(self.journal_path, f"#{header}\n{columns}\n".encode())
-            self.closed = False
-            _own(self)
-
-    @property
-    def type(self) -> str:
-        """'t' for training or 'e' for evaluation; a change counts from the next reset on."""
-        return self._type
-
-    @type.setter
-    def type(self, type: str) -> None:
-        if type not in ("t", "e"):
-            raise Error(f"The type of an episode is 't' (training) or 'e' (evaluation), not {type!r}.")
-        self._type = type
+            start = "#{}\n{}\n".format(header, ",".join(_JOURNAL_COLUMNS + self.info_keywords))
+            self._journal = _File(self.journal_path, start.encode())
+            self._begin_to_own()
 
     def before_step(self, action: Any) -> None:
         """Raise `ResetNeeded` if no episode is under way."""
@@ -455,32 +447,29 @@ class StatsRecorder:
             raise ResetNeeded(f"Call reset() to begin an episode: step() was called {when}.")
 
     def after_step(self, observation: Any, reward: Any, done: bool, info: Any) -> None:
-        """Count a step, and record the episode if that is over. An odd reward is an `Error` and ends it uncounted."""
-        current, self._current = self._current, None
+        """Count a step, and record the episode if that is over; an `Error` if the reward is no number."""
         self.rewards.append(_as_number(reward))
-        self._current = current
         if done:
             self.end_episode(info)
             if self.autoreset:
                 self.after_reset(observation)
 
     def before_reset(self) -> None:
-        """Raise an `Error` if the episode under way has steps and `allow_early_resets` is not set."""
-        if self._current is not None and self.rewards and not self.allow_early_resets:
-            raise Error("Pass allow_early_resets=True to drop unfinished episodes: this one is not over.")
+        """Do nothing: an episode that is under way may be reset."""
 
     def after_reset(self, observation: Any) -> None:
         """Begin an episode. One that is under way is dropped: it is not counted."""
+        _check("type", self.type, self.type in ("t", "e"), "'t' (training) or 'e' (evaluation)")
         self.other_steps += len(self.rewards)
         del self.rewards[:]
         now = time.perf_counter()
-        self._current = now, self._type
+        self._current = now, self.type
         if self.initial_reset_timestamp is None:
             self.initial_reset_timestamp = self.t_start + (now - self._clock_start)
 
     def end_episode(self, info: Any = None) -> Dict[str, Any]:
         """Record the episode under way as completed, and return its summary: see `record`."""
-        start, type = self._current or (time.perf_counter(), self._type)
+        start, type = self._current or (time.perf_counter(), self.type)
         self._current = None
         return self.record(sum(self.rewards, 0.0), len(self.rewards), type, start, info)
 
@@ -504,141 +493,58 @@ class StatsRecorder:
         return summary
 
     def _write_rows(self) -> None:
-        """Hand the rows of all episodes that are not in the journal yet to the operating system: see `_File.tail`."""
+        """Write the rows of all episodes that the journal lacks, in one call to the operating system: see `_File`."""
         with self._lock:
             if self._journal is not None:
-                new = range(self._journal.tail[0], len(self._episodes))
-                rows = "".join("{!r},{},{!r},{}{}\n".format(*self._episodes[number], self._cells.get(number, ""))
-                               for number in new)
+                first = self._journal.tail[0]
+                new = self._episodes[first:]
+                rows = "".join([f"{reward!r},{length},{end!r},{type}{self._cells.get(number, '')}\n"
+                                for number, (reward, length, end, type) in enumerate(new, first)])
                 self._journal.append(rows.encode("utf-8", "backslashreplace"), len(new))
-                for number in new if self._cells else ():
+                for number in range(first, first + len(new)) if self._cells else ():
                     self._cells.pop(number, None)
+
+    def journal_owner(self) -> str:
+        """"ours"; "nobody's" once the journal was removed; "another's" once another recorder has taken its name."""
+        with contextlib.suppress(OSError):
+            found = os.lstat(self.journal_path)
+            ours = self._journal is None or os.path.samestat(os.fstat(self._journal.descriptor), found)
+            return "ours" if ours else "another's"
+        return "nobody's"
 
     def flush(self) -> None:
         """Write the statistics as JSON, in gym's format; an `Error` where that cannot be done."""
-        if not self.closed:
-            if self.whose_names() == "another's":
-                raise Error(f"{self.directory} was cleared, and another monitor has the name of {self.path} by now.")
+        if not self.settled:
+            if self.journal_owner() == "another's":
+                raise Error(f"{self.directory} was cleared, and another monitor now uses the name {self.path}.")
             _write_json(self.path, {name: getattr(self, name) for name in ("initial_reset_timestamp", *_GYM_COLUMNS)})
 
     def close(self) -> None:
         """Write what is not written yet; an `Error` as long as that is missing from the directory."""
-        if self.closed:
+        if self.settled:
             return
         try:
             self._write_rows()
-            ours = self.whose_names() == "ours"
+            ours = self.journal_owner() == "ours"
             if ours:
                 with self._lock:
-                    self._close_journal()  # first: at the limit of open files the JSON needs its place
+                    self._close_journal()  # first: at the limit of open files, the JSON needs this descriptor
             self.flush()
         except Error as problem:
             raise Error(f"Make room, or make the directory writable, then call close() again: {problem}") from problem
         if not ours:
             raise Error(f"The journal {self.journal_path} was removed. The statistics are in {self.path}.")
-        self.closed = True
-        _owners.discard(self)
-
-    def whose_names(self) -> str:
-        """"ours"; "nobody's" if the journal was removed; "another's" if another recorder has its name by now."""
-        with contextlib.suppress(OSError):
-            status = None if self._journal is None else os.fstat(self._journal.descriptor or 0)
-            found = os.lstat(self.journal_path)
-            # Some file systems count no links: a file without one is still ours if the path leads to it.
-            ours = status is None or status.st_nlink > 0 or os.path.samestat(status, found)
-            return "ours" if ours else "another's"
-        return "nobody's"
+        self.abandon()
 
     def _close_journal(self) -> None:
         journal, self._journal = self._journal, None
         if journal is not None:
             journal.close()
 
-    def abandon(self, why: str) -> None:
+    def abandon(self, why: str = "") -> None:
         """Close the journal as it is; nothing more is written."""
-        self.closed = True
         self._close_journal()
-        _owners.discard(self)
-
-    def __del__(self) -> None:
-        if not self.closed:
-            _close_quietly(self.close)
-            self.abandon("")
-
-
-class _Statistics(NamedTuple):
-    """The contents of a journal or of a stats.json."""
-    start: Optional[float]  # the journal's t_start, or the first reset
-    timestamps: List[float]
-    episode_lengths: List[int]
-    episode_rewards: List[float]
-    episode_types: List[str]
-    info: Dict[str, List[Any]]  # from each of the info_keywords to an entry per episode
-
-
-def _checked(path: str, statistics: _Statistics) -> _Statistics:
-    """The same statistics, if they are lists of equal length of what they should be."""
-    start, timestamps, lengths, rewards, types, _ = statistics
-    try:
-        if not all(isinstance(column, list) and len(column) == len(timestamps) for column in statistics[1:5]):
-            raise ValueError("its lists are missing or not equally long")
-        # Sums tell at the speed of C: they are a TypeError of what is no number, an OverflowError of what is too large.
-        steps, _, last = sum(lengths), sum(rewards, 0.0), sum(timestamps, 0.0 if start is None else 0.0 + start)
-        if type(steps) is not int or steps > 10**18 or min(lengths, default=0) < 0 or not math.isfinite(last) or not (
-                set(types) <= {"t", "e"}):
-            raise ValueError("a time, a length or a type is impossible")
-    except (ValueError, TypeError, OverflowError) as problem:
-        raise Error(f"{path} does not hold statistics of episodes: {problem}.") from problem
-    return statistics
-
-
-def _read_journal_header(path: str, content: bytes) -> Dict[str, Any]:
-    """The first line of a journal; empty if the process was killed before it was whole."""
-    line, end, _ = content.partition(b"\n")
-    if not end and b"#{".startswith(line[:2]):
-        return {}
-    try:
-        header: Dict[str, Any] = json.loads(line[1:].decode("utf-8"))
-        if line[:1] != b"#" or not math.isfinite(0.0 + header["t_start"]):
-            raise ValueError("it needs a # and a t_start")
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError, MemoryError) as problem:
-        raise Error(f"{path} is not a journal: its first line is no header: {problem}.") from problem
-    return header
-
-
-def _cell_value(cell: str) -> Any:
-    """A keyword's cell: numbers, True and False as such, None where it is empty, else its text."""
-    if cell in ("", "True", "False"):
-        return None if cell == "" else cell == "True"
-    for kind in (int, float) if "_" not in cell else ():  # Python would read 1_0 as a number
-        with contextlib.suppress(ValueError):
-            return kind(cell)
-    return cell
-
-
-def _read_journal(path: str, content: bytes, header: Dict[str, Any]) -> _Statistics:
-    """The rows of a journal: `r,l,t`, then ours has `type` and the keywords. A torn last line is left out."""
-    lines = content[:content.rfind(b"\n") + 1].decode("utf-8", "replace").split("\n")[1:-1]
-    columns = lines[0].strip().split(",") if lines else list(_JOURNAL_COLUMNS)
-    if columns[:3] != ["r", "l", "t"]:
-        raise Error(f"{path} is not a journal: its columns should begin with r,l,t.")
-    has_type = columns[3:4] == ["type"]
-    keywords = columns[3 + has_type:]
-    statistics = _Statistics(header.get("t_start"), [], [], [], [], {word: [] for word in keywords})
-    number = 3
-    try:
-        # Cells with quotes need the csv module; without them, splitting is three times as fast.
-        plain = (line.split(",") for line in lines[1:])
-        for number, row in enumerate(csv.reader(lines[1:]) if '"' in "".join(lines[1:]) else plain, 3):
-            statistics.episode_rewards.append(float(row[0]))
-            statistics.episode_lengths.append(int(row[1]))
-            statistics.timestamps.append(header["t_start"] + float(row[2]))
-            statistics.episode_types.append(row[3].strip() if has_type else "t")
-            for word, cell in zip(keywords, row[3 + has_type:] + [""] * len(keywords)):
-                statistics.info[word].append(_cell_value(cell))
-    except (ValueError, IndexError, csv.Error) as problem:
-        raise Error(f"{path} is not a journal: line {number} is no row of it: {problem}.") from problem
-    return _checked(path, statistics)
+        super().abandon()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -646,7 +552,7 @@ def _read_journal(path: str, content: bytes, header: Dict[str, Any]) -> _Statist
 # ---------------------------------------------------------------------------------------------------------------------
 
 def _env_metadata(env: Any) -> Dict[str, Any]:
-    """What the environment says about itself; nothing, where it says that in another form than gym's."""
+    """The environment's `metadata`; empty if that is not a dictionary, as gym's is."""
     metadata = getattr(env, "metadata", None)
     return metadata if isinstance(metadata, dict) else {}
 
@@ -680,19 +586,17 @@ def _reward_done_info(result: Any) -> Tuple[Any, bool, Any]:
             return result.reward, bool(result.last()), None
         if len(result) in (4, 5):
             return result[1], bool(result[2] or result[-2]), result[-1]
-    except (TypeError, ValueError, AttributeError, RuntimeError):  # torch has the last for the truth of two elements
+    except (TypeError, ValueError, AttributeError, RuntimeError):  # torch raises it for the truth of two elements
         pass
     raise Error(f"step() has to answer four values, as in gym, or five, as in gymnasium, not {repr(result):.200}.")
 
 
 def _takes_mode(render: Callable[..., Any]) -> bool:
-    """Whether `render` has a parameter `mode`. Compiled code may not tell; it is taken for one that has."""
     import inspect
     try:
-        inspect.signature(render).bind(mode="rgb_array")
+        return bool(inspect.signature(render).bind(mode="rgb_array"))
     except (TypeError, ValueError) as problem:
-        return isinstance(problem, ValueError)
-    return True
+        return isinstance(problem, ValueError)  # compiled code, which does not tell
 
 
 def _renderer(env: Any) -> Optional[Tuple[Callable[[], Any], Optional[bool]]]:
@@ -700,15 +604,17 @@ def _renderer(env: Any) -> Optional[Tuple[Callable[[], Any], Optional[bool]]]:
     render, chosen, metadata = getattr(env, "render", None), getattr(env, "render_mode", None), _env_metadata(env)
     if not callable(render):
         return None
-    if chosen is not None:  # in gymnasium, and in gym from 0.25 on, when the environment was made
-        mode = re.sub("^single_|_list$", "", str(chosen))
-        return (render, mode == "ansi") if mode in ("rgb_array", "ansi") else None
-    inner = getattr(getattr(env, "unwrapped", None), "render", render)  # gym's wrappers take any argument
+    mode = re.sub("^single_|_list$", "", str(chosen))  # `make(render_mode=...)`: gymnasium, and gym from 0.25 on
+    if mode in ("rgb_array", "ansi"):
+        return render, mode == "ansi"
+    inner = getattr(getattr(env, "unwrapped", None), "render", render)  # wrappers accept any argument
     takes_mode = _takes_mode(render) and _takes_mode(inner)
     modes = metadata.get("render.modes", metadata.get("render_modes"))
-    for mode in ("rgb_array", "ansi") if takes_mode or not hasattr(env, "render_mode") else ():
+    for mode in ("rgb_array", "ansi") if chosen is None and (takes_mode or not hasattr(env, "render_mode")) else ():
         if modes is None or mode in modes:
             return (functools.partial(render, mode=mode), mode == "ansi") if takes_mode else (render, None)
+    _warn_once("No video of %s: it renders neither 'rgb_array' nor 'ansi'. Make it with render_mode='rgb_array' if it "
+               "can, or pass video_callable=False.", env)
     return None
 
 
@@ -734,20 +640,9 @@ class Episode(NamedTuple):
 _Schedule = Union[Callable[[int], object], bool, None]  # what `video_callable` may be
 
 
-class _Options(NamedTuple):
-    """The arguments of `Monitor` that stay from one `start` to the next."""
-    allow_early_resets: bool
-    step_trigger: Optional[Callable[[int], bool]]
-    video_length: Optional[int]
-    fps: Optional[float]
-    stats_key: Optional[str]
-    info_keywords: Sequence[str]
-    keep_video: Optional[Callable[[Episode], bool]]
-
-
-def _check(name: str, value: Any, is_right: Any, what: str) -> None:
-    if not is_right:
-        raise Error(f"{name} has to be {what}, not {repr(value):.200}.")
+# The arguments of `Monitor` that stay from one `start` to the next.
+_Options = collections.namedtuple(
+    "_Options", "allow_early_resets step_trigger video_length fps stats_key info_keywords keep_video")
 
 
 def _checked_options(options: _Options) -> _Options:
@@ -759,24 +654,24 @@ def _checked_options(options: _Options) -> _Options:
     _check("video_length", length, not length or hasattr(length, "__index__") and length > 0, "a count or None")
     _frame_rate(None, options.fps)
     _check("stats_key", options.stats_key, isinstance(options.stats_key, (str, type(None))), "a string or None")
-    _check("info_keywords", words, not isinstance(words, str) and len({*words, *taken}) == len(words) + len(taken)
-           and all(isinstance(word, str) and re.match(r'[^",\s][^",\r\n]*\Z', word) for word in words),
+    _check("info_keywords", words, isinstance(words, (tuple, list)) and all(
+        isinstance(word, str) and re.match(r'[^",\s][^",\r\n]*\Z', word) for word in words)
+        and len({*words, *taken}) == len(words) + len(taken),
            "a tuple of different names of entries, other than r, l, t and type")
     return options._replace(info_keywords=tuple(words))
 
 
 def _checked_env(env: Any, vector: bool) -> Any:
-    """The same environment, if it is one; several at once if `vector`, a single one if not."""
+    """The same environment, if it can be recorded: a vector environment if `vector`, else a single one."""
     name, found, (_, version) = type(env).__name__, _library_class(env), _library_version(env)
     # gym's RecordEpisodeStatistics gives even a single environment a `num_envs`.
     several = hasattr(env, "num_envs") and bool(getattr(env, "is_vector_env", True))
     four_values = several and found is not None and found.__module__.split(".")[0] == "gym" and version < (0, 26)
     if four_values or any(ancestor.__name__ == "VecEnv" for ancestor in type(env).__mro__):
         raise Error(f"{name} (it has num_envs) cannot be recorded as one: wrap each sub-environment in a Monitor.")
-    if several and not vector:
-        raise Error(f"Wrap {name}, a vector environment (it has num_envs), in VectorMonitor, not in Monitor.")
-    if vector and not several:
-        raise Error(f"Wrap {name}, which is no vector environment (it has no num_envs), in Monitor.")
+    if several != vector:
+        raise Error(f"Wrap {name}, a vector environment (it has num_envs), in VectorMonitor, not in Monitor." if several
+                    else f"Wrap {name}, which is no vector environment (it has no num_envs), in Monitor.")
     for method in ("reset", "step"):
         _check("env", env, callable(getattr(env, method, None)), f"an environment, with a method {method}")
     return env
@@ -792,38 +687,28 @@ def _checked_uid(uid: Optional[Union[str, int]]) -> str:
 
 def _checked_directory(directory: Any) -> str:
     """The absolute path of a directory that may have to be made."""
-    name, possible = "", False
+    name = ""
     with contextlib.suppress(TypeError, ValueError):
-        name = os.path.expanduser(os.fsdecode(os.fspath(directory)))
-        possible = bool(name) and b"\0" not in os.fsencode(name)
-    _check("directory", directory, possible, "a path")
-    path = os.path.abspath(name)
-    if os.path.lexists(path) and not os.path.isdir(path):
-        raise Error(f"The monitor directory {path} is not a directory but a file.")
-    return path
+        name = os.fsdecode(os.fsencode(os.path.expanduser(directory)))
+    _check("directory", directory, name and "\0" not in name, "a path")
+    return os.path.abspath(name)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Encoders
 # ---------------------------------------------------------------------------------------------------------------------
-#
 # An encoder writes one video. It creates the file, takes the frames as they come, and keeps none of them in memory:
 #     write(frame)     add a frame; an Error where that cannot be done
 #     end()            no frame will follow; may be called again, if an interrupt cut it short
 #     finished(wait)   whether the file is whole; with `wait`, wait for that; an Error if it never will be
-#     abandon()        close what is open, and leave the file as it is
+#     close()          close what is open, and leave the file as it is
 
-# An ffmpeg that takes no frame for so many seconds, or does not finish within twice as many, is stopped. Its video is
-# given up, and no further one of this process is entrusted to it.
+# An ffmpeg that takes no frame for so many seconds, or needs twice as many to finish, is stopped and not used again.
 ENCODER_TIMEOUT = 10.0
 
 
 def _picture(frame: Any) -> memoryview:
-    """A frame as contiguous bytes of shape (height, width, channels), whatever its memory order.
-
-    `InvalidFrame` if it has neither the buffer protocol nor numpy's `__array__`, or is not made of uint8, or is of
-    another shape than (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
-    """
+    """A frame as contiguous bytes of shape (height, width, channels); an `InvalidFrame` if it is no picture."""
     try:
         view = memoryview(frame.__array__() if hasattr(frame, "__array__") else frame)
     except (TypeError, ValueError, BufferError) as problem:
@@ -841,123 +726,88 @@ def _picture(frame: Any) -> memoryview:
 
 def _is_whole(path: str) -> bool:
     """Whether a recording is complete: an MP4 that can be played, a PNG up to its end; text is whole at any line."""
-    # ffmpeg writes the index of an MP4, `moov`, last but in front of the pictures. Without a picture it has 262 bytes.
-    with contextlib.suppress(OSError):
-        if not os.path.islink(path):
-            with open(path, "rb") as file:
-                head, size = file.read(64), file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - 12))
-                return {".mp4": b"moov" in head and size > 262, ".png": b"IEND" in file.read()}.get(
-                    os.path.splitext(path)[1], size > 0)
+    # As its last act, ffmpeg puts the index of an MP4, `moov`, in front. A file without pictures has 262 bytes.
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        head, size = file.read(64), file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 12))
+        return {".mp4": b"moov" in head and size > 262, ".png": b"IEND" in file.read()}.get(
+            os.path.splitext(path)[1], size > 0)
     return False
 
 
-class _FileEncoder:
+class _FileEncoder(_File):
     """An encoder of our own, which writes its file itself."""
 
     version: Dict[str, Any] = {"backend": "gym_monitor", "version": __version__, "cmdline": []}
 
-    def __init__(self, path: str, start: bytes) -> None:
-        self._file = _File(path, start)
-
     def finished(self, wait: bool) -> bool:
-        if not _is_whole(self._file.path):
-            raise Error(f"{self._file.path} was removed while it was being written.")
+        if not _is_whole(self.path):
+            raise Error(f"{self.path} was removed while it was being written.")
         return True
-
-    def abandon(self) -> None:
-        self._file.close()
 
 
 def _png_chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def _changed(before: bytes, after: bytes, shape: Tuple[int, ...]) -> Tuple[int, int, int, int]:
-    """The smallest rectangle (left, top, width, height) in which two pictures differ; the whole of a first one."""
-    height, width, channels = shape
-    if not before:
-        return 0, 0, width, height
-    stride = width * channels
-    rows = [row for row in range(0, len(after), stride) if before[row:row + stride] != after[row:row + stride]]
-    if not rows:
-        return 0, 0, 1, 1  # PNG knows no empty rectangle
-    changes = 0  # a bit is set where any row has changed, so the lowest and the highest are the sides
-    for row in rows:
-        changes |= (int.from_bytes(before[row:row + stride], "little")
-                    ^ int.from_bytes(after[row:row + stride], "little"))
-    first, last = ((bits.bit_length() - 1) // 8 // channels for bits in (changes & -changes, changes))
-    return first, rows[0] // stride, last - first + 1, (rows[-1] - rows[0]) // stride + 1
-
-
-def _png_pixels(pixels: bytes, rectangle: Tuple[int, int, int, int], shape: Tuple[int, ...]) -> bytes:
-    """Compress a rectangle of a picture: each row behind a zero, which says that it is not filtered."""
-    left, top, width, height = rectangle
-    stride, size = shape[1] * shape[2], width * shape[2]
-    start = top * stride + left * shape[2]
-    rows = b"".join([b"\0" + pixels[row:row + size] for row in range(start, start + height * stride, stride)])
-    # In photographs and noise the search for repetitions is in vain: looking for runs alone takes less than half the
-    # time and makes files of the same size. In drawings the search pays. A sample tells them apart.
-    sample = rows[len(rows) // 2:][:8192]
-    drawn = 2 * len(zlib.compress(sample, 1)) <= len(sample)
-    compressor = zlib.compressobj(3, zlib.DEFLATED, zlib.MAX_WBITS, 9,
-                                  zlib.Z_DEFAULT_STRATEGY if drawn else zlib.Z_RLE)
-    return compressor.compress(rows) + compressor.flush()
-
-
 class _PngEncoder(_FileEncoder):
     """Animated PNG by the standard library: exact pixels, played by every browser. See https://www.w3.org/TR/png-3/.
 
-    A frame is stored as the rectangle in which it differs from the one before; one that does not differ only prolongs
-    that one. So a frame is written when the next one is known.
+    A frame is stored as the rectangle in which it differs from the one before.
     """
 
     content_type = "image/apng"
 
     def __init__(self, path: str, fps: float, picture: memoryview) -> None:
-        from fractions import Fraction  # which imports decimal: more than the rest of this module together
         self._shape = height, width, channels = tuple(picture.shape or ())
-        # How long a frame stays, in seconds: a fraction of two 16-bit numbers.
-        delay = Fraction(1 / fps).limit_denominator(0x7FFF) or Fraction(1, 0xFFFF)
-        self._delay = min(delay.numerator, 0xFFFF), delay.denominator
+        unit = max(1, int(0xFFFF / max(fps, 1)))  # the delay in seconds is a fraction of two 16-bit numbers
+        self._delay = unit, max(1, min(round(unit * fps), 0xFFFF))
         self._before = b""  # the pixels of the newest frame
-        self._waiting: Optional[Tuple[Tuple[int, int, int, int], bytes]] = None  # its rectangle, compressed
-        self._repeats = 0  # how often it was drawn
         header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
         # acTL counts the frames, and says: play for ever. It is written again when they are known.
         super().__init__(path, b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header)
                          + _png_chunk(b"acTL", struct.pack(">II", 1, 0)))
 
     def write(self, picture: memoryview) -> None:
-        pixels = picture.tobytes()
-        if pixels == self._before and (self._repeats + 1) * self._delay[0] <= 0xFFFF:
-            self._repeats += 1
-            return
-        self._write_waiting()
-        rectangle = _changed(self._before, pixels, self._shape)
-        self._waiting = rectangle, _png_pixels(pixels, rectangle, self._shape)
-        self._repeats = 1
+        pixels, number = picture.tobytes(), self.tail[0]
+        left, top, width, height = self._changed(pixels)
+        channels, stride = self._shape[2], self._shape[1] * self._shape[2]
+        start = top * stride + left * channels
+        rows = b"".join([b"\0" + pixels[row:row + width * channels]  # the zero says that the row is not filtered
+                         for row in range(start, start + height * stride, stride)])
+        # In photographs and noise the search for repetitions is in vain: looking for runs alone takes less than half
+        # the time and makes files of the same size. In drawings the search pays. A sample tells them apart.
+        sample = rows[len(rows) // 2:][:8192]
+        strategy = zlib.Z_DEFAULT_STRATEGY if 2 * len(zlib.compress(sample, 1)) <= len(sample) else zlib.Z_RLE
+        compressor = zlib.compressobj(3, zlib.DEFLATED, zlib.MAX_WBITS, 9, strategy)
+        compressed = compressor.compress(rows) + compressor.flush()
+        # fcTL and fdAT are numbered together; the first frame has its pixels in IDAT, which has no number.
+        control = struct.pack(">IIIIIHHBB", max(0, 2 * number - 1), width, height, left, top, *self._delay, 0, 0)
+        content = (b"fdAT", struct.pack(">I", 2 * number) + compressed) if number else (b"IDAT", compressed)
+        self.append(_png_chunk(b"fcTL", control) + _png_chunk(*content))
         self._before = pixels
 
-    def _write_waiting(self) -> None:
-        """Write the newest frame, now that it is known how long it stays."""
-        if self._waiting is None:
-            return
-        (left, top, width, height), compressed = self._waiting
-        frames, (numerator, denominator) = self._file.tail[0], self._delay
-        # fcTL and fdAT are numbered together; the first frame has its pixels in IDAT, which has no number.
-        control = struct.pack(">IIIIIHHBB", max(0, 2 * frames - 1), width, height, left, top,
-                              self._repeats * numerator, denominator, 0, 0)
-        pixels = (b"fdAT", struct.pack(">I", 2 * frames) + compressed) if frames else (b"IDAT", compressed)
-        self._file.append(_png_chunk(b"fcTL", control) + _png_chunk(*pixels))
-        self._waiting = None
+    def _changed(self, after: bytes) -> Tuple[int, int, int, int]:
+        """The smallest rectangle (left, top, width, height) that has changed; the whole of the first picture."""
+        (height, width, channels), before = self._shape, self._before
+        if not before:
+            return 0, 0, width, height
+        size, number = width * channels, functools.partial(int.from_bytes, byteorder="little")
+        rows = [row for row in range(0, len(after), size) if before[row:row + size] != after[row:row + size]]
+        if not rows:
+            return 0, 0, 1, 1  # PNG knows no empty rectangle
+        changes = 0  # a bit is set where any row has changed, so the lowest and the highest are the sides
+        for row in rows:
+            changes |= number(before[row:row + size]) ^ number(after[row:row + size])
+        left, right = ((bits.bit_length() - 1) // 8 // channels for bits in (changes & -changes, changes))
+        return left, rows[0] // size, right - left + 1, (rows[-1] - rows[0]) // size + 1
 
     def end(self) -> None:
-        self._write_waiting()
-        control = _png_chunk(b"acTL", struct.pack(">II", self._file.tail[0], 0))
-        self._file.write_at(33, control)  # after the signature (8 bytes) and IHDR (25)
-        self._file.write_at(self._file.tail[1], _png_chunk(b"IEND", b""))
-        self.abandon()
+        with _writing(self.path):
+            os.ftruncate(self.descriptor, self.tail[1])  # what an interrupt left of a frame
+        control = _png_chunk(b"acTL", struct.pack(">II", self.tail[0], 0))
+        self.write_at(33, control)  # after the signature (8 bytes) and IHDR (25)
+        self.write_at(self.tail[1], _png_chunk(b"IEND", b""))
 
 
 def _columns(line: str) -> int:
@@ -972,50 +822,39 @@ class _TextEncoder(_FileEncoder):
     content_type = "application/x-asciicast"
 
     def __init__(self, path: str, fps: float, text: str) -> None:
-        self._fps = fps
-        self._header = {"version": 2, "width": 1, "height": 1, "timestamp": int(time.time()),
-                        "title": "openaigym episode"}
-        super().__init__(path, self._first_line())
+        self._fps, self._width, self._height = fps, 1, 1
+        super().__init__(path, self._header())
 
-    def _first_line(self) -> bytes:
-        """The header. It has room for any size, for it is written again when the largest frame is known."""
-        return json.dumps(self._header).ljust(200).encode("ascii") + b"\n"
+    def _header(self) -> bytes:
+        """The first line, padded so that it can be rewritten in place once the largest frame is known."""
+        header = {"version": 2, "width": self._width, "height": self._height, "title": "openaigym episode"}
+        return json.dumps(header).ljust(200).encode("ascii") + b"\n"
 
     def write(self, text: str) -> None:
         lines = re.sub(r"\n\Z", "", text.replace("\r\n", "\n")).split("\n")
-        for name, size in (("width", max(map(_columns, lines))), ("height", len(lines))):
-            self._header[name] = max(self._header[name], size)  # type: ignore[call-overload]
-        clear_and_home = "\x1b[2J\x1b[1;1H"
-        event = [round(self._file.tail[0] / self._fps, 6), "o", clear_and_home + "\r\n".join(lines)]
-        self._file.append(json.dumps(event).encode("ascii") + b"\n")
+        self._width, self._height = max(self._width, *map(_columns, lines)), max(self._height, len(lines))
+        event = [round(self.tail[0] / self._fps, 6), "o", "\x1b[2J\x1b[1;1H" + "\r\n".join(lines)]  # clear, then draw
+        self.append(json.dumps(event).encode("ascii") + b"\n")
 
     def end(self) -> None:
-        self._file.write_at(0, self._first_line())
-        self.abandon()
-
-
-class _FFmpeg(NamedTuple):
-    """An ffmpeg that works, as far as is known."""
-    program: str
-    version: str
-    codec: Tuple[str, ...]  # an encoder that it has, with its options
-    proven: bool = False    # whether it has made a video in this process
+        self.write_at(0, self._header())
 
 
 # H.264 by what this build of ffmpeg has (Fedora's has no libx264), else MPEG-4, which every build has. `veryfast`
 # encodes 1.2 to 1.5 times the frames per second of libx264's default, to files of the same size: .ci/bench.py, video.
 _CODECS = (("libx264", "-preset", "veryfast"), ("libopenh264",), ("mpeg4", "-q:v", "3"))
 
-_ffmpegs: Dict[str, Optional[_FFmpeg]] = {}  # what is known of each program: None if it does not work
+# What is known of each program: version, codec, and whether it has made a video yet (proven); None: it does not work.
+_ffmpegs: Dict[str, Any] = {}
 
 
-def _find_ffmpeg() -> Optional[_FFmpeg]:
+def _find_ffmpeg() -> Any:
     """The first ffmpeg that works: that of IMAGEIO_FFMPEG_EXE, which imageio-ffmpeg and moviepy know, or of PATH."""
     # A relative entry of PATH would have us run whatever lies in the directory that the user happens to stand in.
     folders = os.pathsep.join(filter(os.path.isabs, os.get_exec_path()))
     for name in (os.environ.get("IMAGEIO_FFMPEG_EXE"), "ffmpeg"):
         program = shutil.which(name, path=folders) if name else None
-        if program and (os.path.isabs(program) or name != "ffmpeg"):
+        if program and (os.path.isabs(program) or name != "ffmpeg"):  # Windows looks where the user stands, too
             program = os.path.abspath(program)
             if program not in _ffmpegs:
                 _ffmpegs[program] = _ask_ffmpeg(program)
@@ -1024,13 +863,8 @@ def _find_ffmpeg() -> Optional[_FFmpeg]:
     return None
 
 
-# A process group of its own: Ctrl-C in the terminal is for the training alone.
-_GROUP: Dict[str, Any] = ({"start_new_session": True} if os.name != "nt" else
-                          {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)})
-
-
 def _kill(process: Any) -> None:
-    """Kill a process, and the children that it may have as a script, and reap it."""
+    """Kill a process and, if it is a script, its children; then reap it."""
     if process.poll() is None:
         with contextlib.suppress(OSError):
             if hasattr(os, "killpg"):
@@ -1040,11 +874,11 @@ def _kill(process: Any) -> None:
         process.wait()
 
 
-def _ask_ffmpeg(program: str) -> Optional[_FFmpeg]:
+def _ask_ffmpeg(program: str) -> Any:
     """Ask an ffmpeg which encoders it has; None if it has none for us, or cannot even answer."""
     try:
         process: Any = subprocess.Popen([program, "-encoders"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, **_GROUP)
+                                        stderr=subprocess.STDOUT, start_new_session=True)
     except OSError as problem:
         if problem.errno is None:
             raise
@@ -1059,11 +893,12 @@ def _ask_ffmpeg(program: str) -> Optional[_FFmpeg]:
     version = re.search(r"ffmpeg version \S+", answer)
     for codec in _CODECS if process.returncode == 0 else ():
         if re.search(rf"^ V\S* {codec[0]} ", answer, re.MULTILINE):
-            return _FFmpeg(program, version.group() if version else "ffmpeg", codec)
+            return types.SimpleNamespace(program=program, version=version.group() if version else "ffmpeg", codec=codec,
+                                         proven=False)
     return None
 
 
-def _ffmpeg_command(ffmpeg: _FFmpeg, shape: Tuple[int, ...], fps: float, name: str) -> List[str]:
+def _ffmpeg_command(ffmpeg: Any, shape: Tuple[int, ...], fps: float, name: str) -> List[str]:
     height, width, channels = shape
     command = [ffmpeg.program, "-loglevel", "error", "-nostdin", "-nostats", "-y", "-f", "rawvideo",
                "-pixel_format", {1: "gray", 3: "rgb24", 4: "rgba"}[channels],
@@ -1073,8 +908,8 @@ def _ffmpeg_command(ffmpeg: _FFmpeg, shape: Tuple[int, ...], fps: float, name: s
         # last row's colour: the margin repeats it.
         command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2,format=yuv444p,"
                            f"fillborders=right={width % 2}:bottom={height % 2}:mode=smear"]
-    # `neighbor`, every other colour in place of a mean, saves a sixth of the time and hardly changes the likeness to
-    # the source: .ci/bench.py, video. Players guess the wrong matrix for large pictures unless they are told.
+    # `neighbor`, every other colour in place of a mean, saves a sixth of the time at almost the same quality:
+    # .ci/bench.py, video. Players guess the wrong matrix for large pictures unless they are told.
     return command + ["-c:v", *ffmpeg.codec, "-sws_flags", "neighbor", "-pix_fmt", "yuv420p",
                       "-colorspace", "smpte170m", "-movflags", "+faststart", "-f", "mp4", "file:" + name]
 
@@ -1090,26 +925,26 @@ class _FFmpegEncoder:
         if ffmpeg is None:
             raise DependencyNotInstalled("There is no ffmpeg that works any more.")
         self._ffmpeg, self._path, self._owner = ffmpeg, path, os.getpid()
-        self._ended = 0.0  # when its input did, by the steady clock
+        self._ended = 0.0  # when its input was closed, by the steady clock
         # A name relative to its folder, so that the metadata holds no path; `file:` allows it any character.
         folder, name = os.path.split(path)
         command = _ffmpeg_command(ffmpeg, picture.shape or (), fps, name)
         self.version = {"backend": "ffmpeg", "version": ffmpeg.version, "cmdline": ["ffmpeg"] + command[1:]}
         with _writing(path):
             open(path, "xb").close()
-            # ffmpeg speaks to an unnamed file, for a pipe would have to be read. Beside the video, for there may be no
-            # other place to write. Unbuffered, for a buffer has a lock, which a fork could find held.
+            # ffmpeg's messages go to an unnamed file, because a pipe would have to be read; beside the video, as other
+            # places need not be writable; unbuffered, because a buffer's lock could be held in a fork.
             self._words = tempfile.TemporaryFile(buffering=0, dir=folder, prefix=FILE_PREFIX + ".tmp.", suffix=".tmp")
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                             stderr=self._words, cwd=folder, bufsize=0, **_GROUP)
+            # A session of its own: Ctrl-C in the terminal is for the training alone.
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0,
+                                             stderr=self._words, cwd=folder, start_new_session=True)
         with contextlib.suppress(ImportError, OSError, ValueError):  # a wider pipe: only Linux has it, and may refuse
             import fcntl
-            with open("/proc/sys/fs/pipe-max-size", "rb") as limit:
-                fcntl.fcntl(self._process.stdin, getattr(fcntl, "F_SETPIPE_SZ", 1031), int(limit.read()))
-        self._poll: Any = None  # with it a wait for ffmpeg to read has an end; Windows has none
-        if hasattr(select, "poll"):
+            fcntl.fcntl(self._process.stdin, getattr(fcntl, "F_SETPIPE_SZ", 1031), 1 << 20)
+        # It puts a limit on waiting for ffmpeg to read. Windows lacks it, so there a write may block.
+        self._poll: Any = select.poll() if hasattr(select, "poll") else None
+        if self._poll is not None:
             os.set_blocking(self._process.stdin.fileno(), False)
-            self._poll = select.poll()
             self._poll.register(self._process.stdin, select.POLLOUT)
 
     def write(self, picture: memoryview) -> None:
@@ -1128,7 +963,7 @@ class _FFmpegEncoder:
                 raise self._failure("ffmpeg ended before the video did") from problem
 
     def end(self) -> None:
-        """Say that no frame will follow. Of a frame that an interrupt cut short, ffmpeg drops what it has."""
+        """Say that no frame will follow. ffmpeg drops a frame that an interrupt cut short."""
         self._ended = time.monotonic()
         with contextlib.suppress(OSError):  # ffmpeg is gone, as `finished` will find
             self._process.stdin.close()
@@ -1142,30 +977,28 @@ class _FFmpegEncoder:
             raise self._failure(f"ffmpeg did not finish within {2 * ENCODER_TIMEOUT:g} s") from problem
         if self._process.returncode != 0 or not _is_whole(self._path):  # ffmpeg 5 may overlook that the disk is full
             raise self._failure("ffmpeg failed")
-        if _ffmpegs.get(self._ffmpeg.program):
-            _ffmpegs[self._ffmpeg.program] = self._ffmpeg._replace(proven=True)
+        self._ffmpeg.proven = True
         return True
 
     def _failure(self, what: str) -> Error:
-        """Stop this ffmpeg, and say what it has said. One that hangs, or fails at its first video, is none to us."""
-        known = _ffmpegs.get(self._ffmpeg.program)
-        if self._process.poll() is None or not (known and known.proven):
+        """Stop ffmpeg and quote its last words. One that hung, or never made a video, is not used again."""
+        if self._process.poll() is None or not self._ffmpeg.proven:
             _ffmpegs[self._ffmpeg.program] = None
         _kill(self._process)
         self._words.seek(-min(20000, self._words.seek(0, os.SEEK_END)), os.SEEK_END)
         last = " ".join(self._words.read().decode("utf-8", "replace").split("\n")[-8:]).strip()[-1000:]
         return Error(f"{what}: {last or 'exit status %s' % self._process.returncode}")
 
-    def abandon(self) -> None:
+    def close(self) -> None:
         if self._owner == os.getpid():
             _kill(self._process)
-        self._process.returncode = self._process.returncode or 0  # in a forked child: it is the parent's to wait for
+        self._process.returncode = self._process.returncode or 0  # in a forked child: only the parent may wait for it
         with contextlib.suppress(OSError):
             self._process.stdin.close()
             self._words.close()
 
     def __del__(self) -> None:
-        """ffmpeg ends when its input does. A Popen that is dropped would keep that open: none outlives an interrupt."""
+        """ffmpeg exits when its input closes, so close it: a dropped Popen would keep it, and ffmpeg, alive."""
         if self._process is not None:
             self._process.stdin.close()
 
@@ -1177,47 +1010,44 @@ class _FFmpegEncoder:
 _ENCODERS: Dict[str, Type[Any]] = {".mp4": _FFmpegEncoder, ".png": _PngEncoder, ".cast": _TextEncoder}
 
 
-class VideoRecorder:
+class VideoRecorder(_Owner):
     """Record one video of an environment, frame by frame.
 
-    The life of a video is a line: begun, captured frame by frame, ended (no frame will follow), complete (its file is
-    final). It leaves the line in two ways. Where the renderer raises, a frame is no picture, or the encoder fails or
-    hangs, it is given up, and no exception leaves this class. Or it is dropped, as if it had never been made.
+    A video is begun, captured frame by frame, ended (no frame will follow) and settled (its file is final). It is given
+    up where the renderer raises, a frame is no picture, or the encoder fails or hangs: no exception leaves this class.
+    Or it is dropped, as if it had never been made.
 
     Args:
-        env: an environment with `render`, in gym's old form (`render(mode="rgb_array")`) or gymnasium's
-            (`render_mode` given to `make`).
+        env: an environment with `render`, in gym's form (`render(mode="rgb_array")`) or gymnasium's (`render_mode`).
         path: the file; its ending chooses the format: `.mp4` (needs ffmpeg), `.png` or, for text, `.cast`.
         metadata: entries for the metadata file.
         enabled: False makes a recorder that does nothing.
-        base_path: instead of `path`, the path without an ending; the best format that can be had is chosen.
-            With neither, the file goes into a temporary directory.
+        base_path: instead of `path`, the path without an ending, for the best format there is. With neither, the file
+            goes into a temporary directory.
         fps: frames per second, more than 0; else the environment's `metadata` says, else 30.
 
     Attributes:
         path, metadata_path, metadata: the recording; `{path without ending}.meta.json`; and what that says.
         frames, empty: how many frames were captured, and whether there are none.
         enabled, broken, functional: whether it can be recorded at all; was given up; is neither off nor given up.
-        ended: when no frame was to follow any more, by `time.monotonic`; None before.
-        complete: whether its file is final.
+        ended: when it was decided that no frame will follow, by `time.monotonic`; None before.
 
     Raises:
-        Error: both `path` and `base_path`, an ending that does not fit, or no frame rate.
+        Error: both `path` and `base_path`, an ending that does not fit, or an `fps` that is not above 0.
         DependencyNotInstalled: an `.mp4` was asked for, and there is no ffmpeg that works.
     """
 
-    complete = True  # until there is something to do
+    ended: Optional[float] = 0.0  # a recorder that is not enabled counts as ended
     functional = property(lambda self: self.enabled and not self.broken)
     empty = property(lambda self: self.frames == 0)
 
     def __init__(self, env: Any, path: Optional[_PathLike] = None, metadata: Optional[Dict[str, Any]] = None,
                  enabled: bool = True, base_path: Optional[_PathLike] = None, *, fps: Optional[float] = None) -> None:
         self.env, self.metadata, self.frames_per_sec = env, dict(metadata or {}), _frame_rate(env, fps)
-        self.path: Optional[str] = None
-        self.metadata_path: Optional[str] = None
+        self.path: Any = None
+        self.metadata_path: Any = None
         self.frames, self.broken = 0, False
-        self.ended: Optional[float] = None
-        self.taken: Optional[List[Any]] = None  # where to keep what is taken of a `rgb_array_list` that others want
+        self.taken: Optional[List[Any]] = None  # where to keep frames taken from a `rgb_array_list` that others want
         self._shape: Any = None
         self._encoder: Any = None
         if path is not None and base_path is not None:
@@ -1225,10 +1055,6 @@ class VideoRecorder:
         renderer = _renderer(env) if enabled else None
         self.enabled = renderer is not None
         if renderer is None:
-            if enabled and callable(getattr(env, "render", None)):
-                way_out = ("make it with render_mode='rgb_array'" if getattr(env, "render_mode", "") is None else
-                           "it renders neither 'rgb_array' nor 'ansi'")
-                _warn_once("No video of %s: %s, or pass video_callable=False.", env, way_out)
             return
         self._render, self._is_text = renderer
         if path is None:
@@ -1242,27 +1068,28 @@ class VideoRecorder:
             raise Error(f"The name of this recording has to end in {' or '.join(allowed)}, and {path!r} does not.")
         if ending == ".mp4" and not _find_ffmpeg():
             raise DependencyNotInstalled(f"Install ffmpeg, which {path!r} needs, or let the name end in .png.")
-        self.complete = False
-        _own(self)
+        self.ended = None
+        self._begin_to_own()
 
     def capture_frame(self) -> None:
         """Ask the environment for a frame and add it to the video."""
-        if self.complete or self.ended is not None:
+        if self.ended is not None:
             return
         try:
             frame = self._draw()
         except Exception as problem:  # whatever a renderer raises costs the video, and not the training
             self._give_up(problem)
             return
+        if frame is None:
+            return
         try:
-            if frame is not None and self._encoder is None:
+            if self._encoder is None:
                 _remove(self.path)
-                self._encoder = _ENCODERS[os.path.splitext(self.path or "")[1]](self.path, self.frames_per_sec, frame)
+                self._encoder = _ENCODERS[os.path.splitext(self.path)[1]](self.path, self.frames_per_sec, frame)
                 self.metadata["encoder_version"] = dict(self._encoder.version)
                 self._write_metadata(empty=False)  # an Error here gives it up: none is listed without its metadata
-            if frame is not None:
-                self._encoder.write(frame)
-                self.frames += 1
+            self._encoder.write(frame)
+            self.frames += 1
         except Error as problem:
             self._give_up(problem)
         except BaseException:
@@ -1278,13 +1105,12 @@ class VideoRecorder:
             if not frame:
                 return None
             frame = frame[-1]
-        elif isinstance(frame, tuple) and frame:  # of a vector environment: the first sub-environment's
-            frame = frame[0]
+        frame = frame[0] if isinstance(frame, tuple) and frame else frame  # a vector's: the first sub-environment's
         frame = getattr(frame, "getvalue", lambda: frame)()  # gym before 0.26 has a StringIO for a text
         if self._is_text is None:
             self._is_text = isinstance(frame, str)
             if self._is_text:
-                self.path = os.path.splitext(self.path or "")[0] + ".cast"
+                self.path = os.path.splitext(self.path)[0] + ".cast"
         if self._is_text:
             if not isinstance(frame, str):
                 raise InvalidFrame(f"A text frame has to be a string, not a {type(frame).__name__}.")
@@ -1297,7 +1123,7 @@ class VideoRecorder:
 
     def end(self) -> None:
         """Say that no frame will follow. The encoder may take a moment longer than this call."""
-        if self.complete or self.ended is not None:
+        if self.ended is not None:
             return
         try:
             if self._encoder is not None:
@@ -1311,28 +1137,27 @@ class VideoRecorder:
         """End the video, and tell whether its file is final; with `wait`, wait until it is."""
         self.end()
         try:
-            if not self.complete and self._encoder is not None and not self._encoder.finished(wait):
+            if self._encoder is not None and not self._encoder.finished(wait):
                 return False
         except Error as problem:
             self._give_up(problem)
-        self.abandon("")  # nothing is open any more
+        self.abandon()  # nothing is open any more
         return True
 
     def close(self) -> None:
         """End the video, and wait until its file is complete. May be called again."""
         self.finish(wait=True)
 
-    def abandon(self, why: str) -> None:
+    def abandon(self, why: str = "") -> None:
         """Close what is open and leave the files as they are."""
         if self._encoder is not None:
-            self._encoder.abandon()
-        self.complete = True
-        self._encoder = None
-        _owners.discard(self)
+            self._encoder.close()
+        self.ended, self._encoder = self.ended or time.monotonic(), None
+        super().abandon()
 
     def drop(self) -> None:
         """Remove the recording as if it had never been made."""
-        self.abandon("")  # first: an ffmpeg that is just starting would make its file anew
+        self.abandon()  # first: an ffmpeg that is just starting would make its file anew
         _remove(self.path)
         _remove(self.metadata_path)
 
@@ -1345,21 +1170,17 @@ class VideoRecorder:
         self.note()
 
     def note(self, **entries: Any) -> None:
-        """Add entries to the metadata of a video that has ended."""
+        """Add entries to the metadata file."""
         self.metadata.update(entries)
         try:
             self._write_metadata(self.empty)
         except Error as problem:
-            _warn_once("%s", problem)
+            _warn_once(str(problem))
 
     def _write_metadata(self, empty: bool) -> None:
-        content_type = _ENCODERS[os.path.splitext(self.path or "")[1]].content_type
+        content_type = _ENCODERS[os.path.splitext(self.path)[1]].content_type
         self.metadata.update(content_type=content_type, empty=empty, broken=self.broken)
-        _write_json(self.metadata_path or "", self.metadata)
-
-    def __del__(self) -> None:
-        if not self.complete:
-            _close_quietly(self.close)
+        _write_json(self.metadata_path, self.metadata)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -1373,114 +1194,137 @@ _METADATA_NAME = re.compile(r"openaigym\.video\.(.+)\.(?:video|step)\d+\.meta\.j
 
 class _Run(NamedTuple):
     """What one monitor recorded, finished or not."""
-    name: str                        # INFIX; the file's name for a monitor.csv of Stable-Baselines3
+    name: str                        # `{monitor id}.{uid}`; the file's name for one of Stable-Baselines3
     env_id: str                      # empty where it was killed before it could say
     gym_version: str
     start: float                     # of recording, in seconds since the epoch; the first reset in a run of gym's
     initial_reset: float             # the first reset, as far as is known (in gym 0.21, of another clock)
     first_episode_id: int
-    journal: Optional[str]           # paths
-    manifest: Optional[str]
     timestamps: List[float]
     episode_lengths: List[int]
     episode_rewards: List[float]
     episode_types: List[str]
-    info: Dict[str, List[Any]]       # from each of the info_keywords to an entry per episode
-    videos: List[Tuple[str, str]]    # recordings and their metadata
-    broken: List[str]                # metadata of recordings that were given up or are missing
+    info: Dict[str, List[Any]] = {}  # from each of the info_keywords to an entry per episode
+    journal: Optional[str] = None    # paths
+    manifest: Optional[str] = None
+    videos: List[Tuple[str, str]] = []  # recordings and their metadata
+    broken: List[str] = []           # metadata of recordings that were given up or are missing
 
 
-def _checked_name(path: str, name: Any) -> str:
-    """The path of a file that a manifest names; a name that points outside its directory is an `Error`."""
-    if not isinstance(name, str) or name in ("", ".", "..") or re.search(r"[/\\\x00\ud800-\udfff]", name):
-        raise Error(f"{path} names {name!r:.120}, which is not a file of its directory.")
-    return os.path.join(os.path.dirname(path), name)
+def _make_run(path: str, name: str, header: Dict[str, Any], start: Any, *columns: Any) -> _Run:
+    """A run of these columns of episodes; an `Error` if they are not lists of equal length of what they should be."""
+    times, lengths, returns, types = columns
+    try:
+        if not all(isinstance(column, list) and len(column) == len(times) for column in columns):
+            raise ValueError("its lists are missing or not equally long")
+        # `sum` checks at the speed of C: a TypeError for what is no number, an OverflowError for what is too large.
+        steps, _, last = sum(lengths), sum(returns, 0.0), sum(times, 0.0 if start is None else 0.0 + start)
+        if type(steps) is not int or steps > 10**18 or min(lengths, default=0) < 0 or not math.isfinite(last) or not (
+                set(types) <= {"t", "e"}):
+            raise ValueError("a time, a length or a type is impossible")
+    except (ValueError, TypeError, OverflowError) as problem:
+        raise Error(f"{path} does not hold statistics of episodes: {problem}.") from problem
+    reset = next(moment for moment in (start, *times[:1], header.get("t_start"), 0.0) if moment is not None)
+    first, env_id = header.get("first_episode_id"), header.get("env_id")
+    return _Run(name, "" if env_id is None else str(env_id), str(header.get("gym_version", "none")),
+                header.get("t_start", reset), reset, first if isinstance(first, int) else 0, *columns)
 
 
-def _read_manifest(path: str) -> Tuple[str, List[Tuple[str, str]], Dict[str, Any]]:
-    """The paths of the statistics and of the videos that a manifest names, and its `env_info`."""
-    content = _read_json(path)
-    env_info, videos = content.get("env_info"), content.get("videos")
-    if not isinstance(env_info, dict) or not isinstance(videos, list) or not all(
-            isinstance(video, list) and len(video) == 2 for video in videos):
-        raise Error(f"{path} is not a manifest: it lacks a valid \"env_info\" or \"videos\".")
-    pairs = [(_checked_name(path, recording), _checked_name(path, metadata)) for recording, metadata in videos]
-    return _checked_name(path, content.get("stats")), pairs, env_info
-
-
-def _read_statistics(path: str) -> _Statistics:
+def _read_statistics(path: str, name: str = "", header: Optional[Dict[str, Any]] = None) -> _Run:
     """Read a stats.json of ours or of gym, whose `episode_types` may have one entry more than there are episodes."""
     content = _read_json(path)
     start, times, lengths, returns, types = map(content.get, ("initial_reset_timestamp", *_GYM_COLUMNS))
     if isinstance(times, list) and (types is None or isinstance(types, list)):
         types = ["t"] * len(times) if types is None else types[:len(times)]  # gym's first versions did not write them
-    return _checked(path, _Statistics(start, times, lengths, returns, types, {}))  # type: ignore[arg-type]
+    return _make_run(path, name, header or {}, start, times, lengths, returns, types)
 
 
-def _run_of(name: str, journal: Optional[str], header: Dict[str, Any], statistics: _Statistics) -> _Run:
-    moments = (statistics.start, *statistics.timestamps[:1], header.get("t_start"), 0.0)
-    reset = next(moment for moment in moments if moment is not None)
-    first, env_id = header.get("first_episode_id", 0), header.get("env_id")
-    return _Run(name, "" if env_id is None else str(env_id), str(header.get("gym_version", "none")),
-                header.get("t_start", reset), reset, first if isinstance(first, int) else 0, journal, None,
-                *statistics[1:], [], [])
+def _cell_value(cell: str) -> Any:
+    """A keyword's cell: numbers, True and False as such, None where it is empty, else its text."""
+    if cell in ("", "True", "False"):
+        return None if cell == "" else cell == "True"
+    for kind in (int, float) if "_" not in cell else ():  # Python would read 1_0 as a number
+        with contextlib.suppress(ValueError):
+            return kind(cell)
+    return cell
 
 
-def _read_journal_run(name: str, path: str) -> _Run:
-    """A run by its journal, without the videos. The JSON beside it is read three times as fast; so where that is
-    whole, holds as many episodes, and there are no keywords, which it has not, it is read instead."""
+def _read_journal(path: str, name: str) -> _Run:
+    """A run by its journal: rows of `r,l,t`; ours has `type` and the keywords too. A torn last line is left out."""
     content = _read_file(path)
-    header = _read_journal_header(path, content)
-    if content.split(b"\n", 2)[1:2] == [",".join(_JOURNAL_COLUMNS).encode()]:
+    line, end, _ = content.partition(b"\n")
+    header: Dict[str, Any] = {}
+    try:
+        if end or not b"#{".startswith(line[:2]):  # else the process was killed before this line was whole
+            header = json.loads(line[1:].decode("utf-8"))
+            if line[:1] != b"#" or not math.isfinite(0.0 + header["t_start"]):
+                raise ValueError("it needs a # and a t_start")
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as problem:
+        raise Error(f"{path} is not a journal: its first line is no header: {problem}.") from problem
+    lines = content[:content.rfind(b"\n") + 1].decode("utf-8", "replace").split("\n")[1:-1]
+    # The JSON is faster to read: it is used if it is whole, has as many episodes, and there are no keywords.
+    if lines[:1] == [",".join(_JOURNAL_COLUMNS)]:
         with contextlib.suppress(Error):
-            copy = _read_statistics(path[:-len("monitor.csv")] + "stats.json")
-            if len(copy.timestamps) == content.count(b"\n") - 2:
-                return _run_of(name, path, header, copy)
-    return _run_of(name, path, header, _read_journal(path, content, header))
+            copy = _read_statistics(path[:-len("monitor.csv")] + "stats.json", name, header)
+            if len(copy.timestamps) == len(lines) - 1:
+                return copy._replace(journal=path)
+    try:
+        columns, *rows = csv.reader(lines or [",".join(_JOURNAL_COLUMNS)])
+        if columns[:3] != ["r", "l", "t"]:
+            raise ValueError("its columns should begin with r,l,t")
+        own = columns[3:4] == ["type"]
+        cells = {word: [row[index] if index < len(row) else "" for row in rows] for index, word in enumerate(columns)}
+        run = _make_run(path, name, header, header.get("t_start"),
+                        [header["t_start"] + float(cell) for cell in cells["t"]], list(map(int, cells["l"])),
+                        list(map(float, cells["r"])), cells["type"] if own else ["t"] * len(rows))
+    except (ValueError, IndexError, csv.Error) as problem:
+        raise Error(f"{path} is not a journal: {problem}.") from problem
+    info = {word: list(map(_cell_value, cells[word])) for word in columns[3 + own:]}
+    return run._replace(journal=path, info=info)
+
+
+def _read_manifest(path: str) -> Tuple[str, Dict[str, Any]]:
+    """The path of the statistics that a manifest names, and its `env_info`."""
+    content = _read_json(path)
+    env_info, name = content.get("env_info"), content.get("stats")
+    if not isinstance(env_info, dict) or not isinstance(name, str) or not isinstance(content.get("videos"), list):
+        raise Error(f"{path} is not a manifest: it lacks a valid \"env_info\", \"stats\" or \"videos\".")
+    if name in ("", ".", "..") or re.search(r"[/\\\x00\ud800-\udfff]", name):
+        raise Error(f"{path} names {name!r:.120}, which is not a file of its directory.")
+    return os.path.join(os.path.dirname(path), name), env_info
 
 
 def _read_metadata(path: str) -> Dict[str, Any]:
     """The metadata of a recording; empty where they can't be read, because a picture is not worth an error."""
-    try:
+    with contextlib.suppress(Error):
         return _read_json(path)
-    except Error:
-        return {}
-
-
-def _sort_videos(listed: List[Tuple[str, str]], metadata: List[str]) -> Tuple[List[Tuple[str, str]], List[str]]:
-    """The recordings of a run that can be watched, and the metadata of those that can't be; `listed` are gym's."""
-    videos = [video for video in listed if _is_file(video[0])]
-    broken = [video[1] for video in listed if not _is_file(video[0])]
-    for path in sorted(set(metadata) - {video[1] for video in listed}):
-        content = _read_metadata(path)
-        names = [path[:-len(".meta.json")] + ending for ending in [*_ENCODERS, ".json"]]  # .json is gym's text
-        found = next(filter(_is_file, names), None)
-        if content.get("broken") or not (found or content.get("empty")):
-            broken.append(path)
-        elif found and not content.get("empty") and _is_whole(found):
-            videos.append((found, path))
-    return videos, broken
+    return {}
 
 
 def _read_run(dir: str, infix: str, names: List[str], metadata: List[str]) -> _Run:
     """One run: from its journal or, where it has none, as gym's, from the files that its manifest names."""
     journal, manifest = f"{FILE_PREFIX}.episode_batch.{infix}.monitor.csv", f"{MANIFEST_PREFIX}.{infix}.manifest.json"
     path = os.path.join(dir, manifest) if manifest in names else None
-    listed: List[Tuple[str, str]] = []
     if path is None or journal in names:
-        run = _read_journal_run(infix, os.path.join(dir, journal))
+        run = _read_journal(os.path.join(dir, journal), infix)
     else:
-        stats, listed, env_info = _read_manifest(path)
-        run = _run_of(infix, None, dict({"env_id": _UNKNOWN}, **env_info), _read_statistics(stats))
-    videos, broken = _sort_videos(listed, metadata)
+        stats, env_info = _read_manifest(path)
+        run = _read_statistics(stats, infix, dict({"env_id": _UNKNOWN}, **env_info))
+    videos, broken = [], []
+    for video in metadata:
+        content = _read_metadata(video)
+        recordings = [video[:-len(".meta.json")] + ending for ending in [*_ENCODERS, ".json"]]  # .json is gym's text
+        found = next(filter(_is_file, recordings), None)
+        if content.get("broken") or not (found or content.get("empty")):
+            broken.append(video)
+        elif found and not content.get("empty") and (run.journal is None or _is_whole(found)):  # gym's: unknown
+            videos.append((found, video))
     return run._replace(manifest=path, videos=videos, broken=broken)
 
 
 def _read_runs(dir: str, strict: bool = True) -> List[_Run]:
     """All runs in a directory, sorted by name; an `Error` if there are none, or a file is not what it should be.
-
-    Unless `strict`: then what cannot be read is left out with a warning.
-    """
+    Unless `strict`, such a run is left out with a warning."""
     try:
         names = sorted(os.listdir(dir))
     except (OSError, ValueError) as problem:
@@ -1488,9 +1332,8 @@ def _read_runs(dir: str, strict: bool = True) -> List[_Run]:
     metadata: Dict[str, List[str]] = {}
     for match in filter(None, map(_METADATA_NAME.match, names)):
         metadata.setdefault(match.group(1), []).append(os.path.join(dir, match.group()))
-    infixes = sorted({match.group(1) or match.group(2) for match in filter(None, map(_RUN_NAME.match, names))})
     runs = []
-    for infix in infixes:
+    for infix in sorted({match.group(1) or match.group(2) for match in filter(None, map(_RUN_NAME.match, names))}):
         try:
             runs.append(_read_run(dir, infix, names, metadata.get(infix, [])))
         except Error as problem:
@@ -1500,7 +1343,7 @@ def _read_runs(dir: str, strict: bool = True) -> List[_Run]:
     if runs or not strict:
         return runs
     # Stable-Baselines3 and OpenAI Baselines call theirs *monitor.csv, and know of no videos.
-    runs = [_read_journal_run(name, os.path.join(dir, name)) for name in names if name.endswith("monitor.csv")]
+    runs = [_read_journal(os.path.join(dir, name), name) for name in names if name.endswith("monitor.csv")]
     if not runs:
         raise Error(f"The directory {dir} holds no run: there is neither a manifest nor a journal in it.")
     return runs
@@ -1523,9 +1366,7 @@ def _merge(runs: Sequence[_Run]) -> Tuple[Dict[str, Any], List[int]]:
 
 
 def load_results(dir: _PathLike) -> Dict[str, Any]:
-    """Read what was recorded in a directory: by this module, by gym 0.9 to 0.21, or by Stable-Baselines3.
-
-    Runs need not be finished: the journal counts.
+    """Read a directory of this module, of gym 0.9 to 0.21 or of Stable-Baselines3. Runs need not be finished.
 
     Returns:
         A dictionary. Lists with an entry per episode, sorted by the time of its end: `timestamps` (seconds since the
@@ -1536,8 +1377,7 @@ def load_results(dir: _PathLike) -> Dict[str, Any]:
         (of each run that has episodes) and `initial_reset_timestamp` (the earliest of them, or 0).
 
     Raises:
-        Error: the directory is missing or holds no run, the runs are of different environments, or a file in it is
-            not what it should be.
+        Error: there is no run, runs are of different environments, or a file is not what it should be.
     """
     runs = _read_runs(os.path.expanduser(os.fspath(dir)))
     results, _ = _merge(runs)
@@ -1561,13 +1401,12 @@ def collapse_env_infos(infos: Sequence[Dict[str, Any]], dir: _PathLike) -> Dict[
 
 def load_env_info_from_manifests(manifests: Iterable[str], dir: _PathLike) -> Dict[str, Any]:
     """The `env_info` that manifests have in common; an `Error` if they are of different environments."""
-    return collapse_env_infos([_read_manifest(path)[2] for path in manifests], dir)
+    return collapse_env_infos([_read_manifest(path)[1] for path in manifests], dir)
 
 
 def merge_stats_files(paths: Iterable[str]) -> Tuple[Any, ...]:
-    """Merge several stats.json, as gym does, into `(data_sources, initial_reset_timestamps, timestamps,
-    episode_lengths, episode_rewards, episode_types, initial_reset_timestamp)`: see `load_results`."""
-    merged, _ = _merge([_run_of("", None, {}, _read_statistics(path)) for path in paths])
+    """Merge several stats.json, as gym does, into a tuple of the entries below, which `load_results` explains."""
+    merged, _ = _merge([_read_statistics(path) for path in paths])
     return tuple(merged[key] for key in ("data_sources", "initial_reset_timestamps", *_GYM_COLUMNS,
                                          "initial_reset_timestamp"))
 
@@ -1576,74 +1415,54 @@ def merge_stats_files(paths: Iterable[str]) -> Tuple[Any, ...]:
 # Recording
 # ---------------------------------------------------------------------------------------------------------------------
 
-# So many videos of a process are filmed or finished at a time: an ffmpeg takes 75 MB.
-_MOST_ENCODERS = 8
-
-
-def _make_room() -> bool:
-    """Whether another video may begin. Waits for the one that ended first, where some are still being finished."""
-    while True:
-        busy = [owner for owner in list(_owners) if isinstance(owner, VideoRecorder) and not owner.complete]
-        ended = [video for video in busy if video.ended is not None]
-        if len(busy) < _MOST_ENCODERS:
-            return True
-        if not ended:
-            _warn_once(f"{_MOST_ENCODERS} videos are being filmed in this process, the most at a time: one is left out")
-            return False
-        min(ended, key=lambda video: video.ended or 0.0).finish(wait=True)
+_MOST_ENCODERS = 8  # So many videos of a process are filmed or finished at a time: an ffmpeg takes 75 MB.
 
 
 class _Clips:
-    """Which episodes have a video, and what becomes of it: schedule, step trigger, length, keep.
-
-    One video is filmed at a time: the newest of `unfinished`, as long as it has not ended.
-    """
+    """Which episodes have a video (schedule, trigger) and what becomes of it (length, keep). It films one at a time."""
 
     def __init__(self, env: Any, stats: StatsRecorder, infix: str, schedule: Callable[[int], bool],
                  options: _Options) -> None:
         self.env, self.stats, self.schedule, self.options = env, stats, schedule, options
-        self.base = os.path.join(stats.directory or "", f"{FILE_PREFIX}.video.{infix}")  # of the paths
+        self.base = os.path.join(stats.directory or "", f"{FILE_PREFIX}.video.{infix}")  # the beginning of every path
         self.trigger = options.step_trigger if stats.directory is not None else None
         self.newest: Optional[VideoRecorder] = None
+        self.current: Optional[VideoRecorder] = None  # the one that takes frames
         self.unfinished: List[VideoRecorder] = []   # in the order in which they began
-        self.of_episode: List[VideoRecorder] = []   # begun in the episode under way
+        self.episode_videos: List[VideoRecorder] = []   # begun in the episode under way
         self.videos: List[Tuple[str, str]] = []     # those that are complete: recording and metadata
         self.taken: List[Any] = []                  # frames of a `rgb_array_list` that `render` still has to show
 
     @property
-    def filmed(self) -> Optional[VideoRecorder]:
-        """The video that is being filmed."""
-        newest = self.unfinished[-1] if self.unfinished else None
-        return newest if newest is not None and newest.ended is None and not newest.complete else None
-
-    @property
-    def waiting(self) -> bool:
+    def active(self) -> bool:
         """Whether the next step concerns the videos."""
-        return self.trigger is not None or self.filmed is not None
+        return self.current is not None or self.trigger is not None
 
     def begin_episode(self, number: int, step: Optional[int], metadata: Dict[str, Any]) -> None:
-        """An episode has begun, in the environment's `step` if that one's number is given. Film its first frame."""
+        """Begin an episode, by a reset or in the step of that number, and film its first frame."""
         self.taken.clear()
         if self.schedule is not disable_videos and _ask(self.schedule, number, otherwise=False):
             self._begin(f"video{number:06d}", metadata)
-        if self.waiting:
-            self.film(step, metadata)
+        self.film(step, metadata)
 
     def film(self, step: Optional[int], metadata: Dict[str, Any]) -> None:
         """Film what the environment shows now, in a new video if the trigger asks for one at this step."""
         if self.trigger is not None and step is not None and _ask(self.trigger, step, otherwise=False):
             self._begin(f"step{step:09d}", dict(metadata, step=step))
-        clip = self.filmed
-        if clip is not None:
-            clip.capture_frame()
-            if self.options.video_length and clip.frames >= self.options.video_length:
-                clip.end()
+        if self.current is not None:
+            self.current.capture_frame()
+            if self.current.ended is not None or self.current.frames >= (self.options.video_length or math.inf):
+                self.end_current()
+
+    def end_current(self) -> None:
+        if self.current is not None:
+            self.current.end()
+            self.current = None
 
     def _begin(self, name: str, metadata: Dict[str, Any]) -> None:
-        if self.filmed is not None:
-            self.filmed.end()
+        self.end_current()
         self.list_finished(wait=False)
-        if self.stats.whose_names() == "another's" or not _make_room():
+        if self.stats.journal_owner() == "another's" or not self._has_room():
             return
         try:
             clip = VideoRecorder(self.env, base_path=f"{self.base}.{name}", metadata=metadata, fps=self.options.fps)
@@ -1651,50 +1470,56 @@ class _Clips:
             _warn_once(f"A video of {type(self.env).__name__} could not be begun: %r", problem)
             return
         if clip.enabled:
-            self.newest, clip.taken = clip, self.taken
+            clip.taken = self.taken
+            self.episode_videos.append(clip)
             self.unfinished.append(clip)
-            self.of_episode.append(clip)
+            self.current = self.newest = clip
+
+    def _has_room(self) -> bool:
+        """Whether another video may begin. Waits for one that has ended, where all encoders are busy."""
+        busy = [owner for owner in _all_owners() if isinstance(owner, VideoRecorder) and not owner.settled]
+        ended = [video for video in busy if video.ended is not None]
+        if len(busy) < _MOST_ENCODERS:
+            return True
+        if ended:
+            min(ended, key=lambda video: video.ended or 0.0).finish(wait=True)
+        else:
+            _warn_once(f"{_MOST_ENCODERS} videos are being filmed in this process, the most at a time: one is left out")
+        return bool(ended)
 
     def end_episode(self, episode: Episode) -> None:
         """The episode is over: end its video, unless it has a length of its own, and ask whether it stays."""
         keep = self.options.keep_video
-        for clip in self.of_episode:
+        for clip in self.episode_videos:
             if clip.metadata.get("episode_id") != episode.episode_id:
-                clip.note(episode_id=episode.episode_id)  # of a vector's, whose number is known only now
-        if keep is not None and self.of_episode and not _ask(keep, episode, otherwise=True):
+                clip.note(episode_id=episode.episode_id)  # a vector's episode gets its number only when it ends
+        if keep is not None and self.episode_videos and not _ask(keep, episode, otherwise=True):
             self.drop_episode()
-        elif self.filmed is not None and (keep is not None or not self.options.video_length):
-            self.filmed.end()
-        self.of_episode = []
+        elif keep is not None or not self.options.video_length:
+            self.end_current()
+        self.episode_videos = []
 
     def drop_episode(self) -> None:
         """The episode is not counted: its videos go with it."""
-        for clip in self.of_episode:
+        for clip in self.episode_videos:
             self.unfinished = [other for other in self.unfinished if other is not clip]
             self.videos = [video for video in self.videos if video[0] != clip.path]
             clip.drop()
-        self.of_episode = []
+            self.current = None if self.current is clip else self.current
+        self.episode_videos = []
 
-    def list_finished(self, wait: bool) -> None:
+    def list_finished(self, wait: bool) -> List[Tuple[str, str]]:
         """List the videos whose files are final, in the order in which they began; with `wait`, all that have ended."""
-        while self.unfinished and self.unfinished[0] is not self.filmed and self.unfinished[0].finish(wait):
-            clip = self.unfinished.pop(0)
-            if clip.functional and not clip.empty:
-                self.videos.append((str(clip.path), str(clip.metadata_path)))
-
-    def close(self) -> None:
-        """End the video that is being filmed, and wait until all files are final."""
-        if self.filmed is not None:
-            self.filmed.end()
-        self.list_finished(wait=True)
-
-    def abandon(self, why: str) -> None:
-        for clip in self.unfinished:
-            clip.abandon(why)
-        self.unfinished, self.of_episode = [], []
+        while self.unfinished and self.unfinished[0].ended is not None and self.unfinished[0].finish(wait):
+            clip = self.unfinished[0]
+            video = clip.path, clip.metadata_path
+            if clip.functional and not clip.empty and self.videos[-1:] != [video]:
+                self.videos.append(video)
+            del self.unfinished[0]  # last, so that an interrupt loses none
+        return self.videos
 
 
-class _Recording:
+class _Recording(_Owner):
     """What happens between `start` and `close`: the episodes, and which files they become.
 
     `Monitor` is the layer around it that passes for an environment. They are two objects because CPython, up to 3.11,
@@ -1703,28 +1528,33 @@ class _Recording:
     Attributes:
         phase: "pause" between episodes, "episode", "broken" after an exception in the middle of one, "closed".
         aside: whether `step` has to look further than at the plain case. It follows from the rest: see `_enter`.
-        other_form: whether the environment has answered a step with anything but five values.
-        rewards: those of the episode under way.
+        four: whether the last step of unusual form was a tuple of four values: the next is taken so first.
+        rewards: those of the episode under way, the same list as `stats.rewards`. A step is counted by appending here.
         summary: what `info["episode"]` said last.
-        unsaid: a warning for whoever takes the next step, because that is not recorded.
+        pending_warning: a warning for whoever takes the next step, because that is not recorded.
         next_writing: when statistics and manifest may be written at a reset again, by the steady clock.
-        saved: whether everything that belongs into the directory is there.
     """
 
-    def __init__(self, env: Any, stats: StatsRecorder, clips: _Clips, infix: str, write_upon_reset: bool,
-                 unsaid: str) -> None:
-        self.env, self.stats, self.clips, self.options = env, stats, clips, clips.options
-        self.infix, self.write_upon_reset, self.unsaid = infix, write_upon_reset, unsaid
-        self.rewards, self.saved = stats.rewards, stats.directory is None
+    def __init__(self, env: Any, options: _Options, folder: Optional[str] = None, infix: str = "",
+                 first_episode_id: int = 0, schedule: Callable[[int], bool] = disable_videos,
+                 write_upon_reset: bool = False, pending_warning: str = "") -> None:
+        self.env, self.options, self.infix = env, options, infix
+        self.write_upon_reset, self.pending_warning = write_upon_reset, pending_warning
+        self.stats = StatsRecorder(folder, f"{FILE_PREFIX}.episode_batch.{infix}",
+                                   bool(_env_metadata(env).get("semantics.autoreset")), _env_id(env),
+                                   gym_version=_library_version(env)[0], first_episode_id=first_episode_id,
+                                   info_keywords=options.info_keywords)
+        self.clips = _Clips(env, self.stats, infix, schedule, options)
+        self.rewards = self.stats.rewards
         self.summary: Dict[str, Any] = {}
-        self.other_form, self.next_writing = False, 0.0
+        self.four, self.next_writing, self.phase = False, 0.0, "pause"
         self._enter("pause")
-        if not self.saved:
-            _own(self)
+        if folder is not None:
+            self._begin_to_own()
 
     def _enter(self, phase: str) -> None:
-        self.phase = phase
-        self.aside = phase != "episode" or self.other_form or bool(self.unsaid) or self.clips.waiting
+        self.phase = "closed" if self.phase == "closed" else phase  # that is final
+        self.aside = self.phase != "episode" or bool(self.pending_warning) or self.clips.active
 
     def step(self, action: Any) -> Any:
         if self.aside:
@@ -1732,11 +1562,14 @@ class _Recording:
         try:
             result = self.env.step(action)
             try:
-                _, reward, terminated, truncated, info = result
-                done = terminated or truncated
+                if self.four:
+                    _, reward, done, info = result
+                else:
+                    _, reward, terminated, truncated, info = result
+                    done = terminated or truncated
                 self.rewards.append(float(reward))
             except (TypeError, ValueError, OverflowError, RuntimeError, AttributeError):
-                done, info = self._count_other_form(result)
+                done, info = self._count_any_form(result)
             if done:
                 self._end_episode(info)
         except BaseException:
@@ -1745,42 +1578,37 @@ class _Recording:
         return result
 
     def _step_aside(self, action: Any) -> Any:
-        """A step that is filmed, or has another form than five values, or comes when no episode is under way."""
+        """A step that is filmed, comes outside of an episode, or has a warning to log first."""
         self._before_step(action)
-        if self.phase != "episode":  # after `close`, or in a broken episode: the environment's own business
+        if self.phase != "episode":  # closed or broken: pass the step on uncounted
             result = self.env.step(action)
             if self.phase == "broken" and self.stats.autoreset and _reward_done_info(result)[1]:
                 self._begin_episode()
             return result
-        self.phase = "broken"  # until the step is counted, so that it stays so if an exception strikes
+        self.phase = "broken"  # until the step is counted: an exception leaves it so
         result = self.env.step(action)
-        done, info = self._count_other_form(result)
-        filmed = self.clips.waiting
-        if filmed and not (done and self.stats.autoreset):  # else it shows the next episode already
+        done, info = self._count_any_form(result)
+        if not (done and self.stats.autoreset):  # then it shows the next episode already
             self.clips.film(self.stats.total_steps - 1, {"episode_id": self.stats.episode_id})
         if done:
             self._end_episode(info)
-        elif filmed:
-            self._enter("episode")
         else:
-            self.phase = "episode"
+            self._enter("episode")
         return result
 
     def _before_step(self, action: Any) -> None:
         """Say, once, why nothing is recorded; raise `ResetNeeded` between two episodes."""
-        if self.unsaid:
-            _warn_once(self.unsaid)
-            self.unsaid = ""
+        if self.pending_warning:
+            _warn_once(self.pending_warning)
+            self.pending_warning = ""
         if self.phase == "pause":
             self.stats.before_step(action)
 
-    def _count_other_form(self, result: Any) -> Tuple[bool, Any]:
+    def _count_any_form(self, result: Any) -> Tuple[bool, Any]:
         """Count the reward of a step in any form there is; return whether it ends the episode, and its info."""
         reward, done, info = _reward_done_info(result)
         self.rewards.append(_as_number(reward))
-        # The next one will have the same form, and an exception in the plain case costs more than this function.
-        self.other_form = type(result) is not tuple or len(result) != 5
-        self.aside = self.aside or self.other_form
+        self.four = type(result) is tuple and len(result) == 4  # and so will be the next one
         return done, info
 
     def _end_episode(self, info: Any) -> None:
@@ -1789,58 +1617,45 @@ class _Recording:
         last, self.summary = self.summary, self.stats.end_episode(info)
         # `last` is there already where the environment has one `info` for all its steps.
         if key is not None and isinstance(info, dict) and (key not in info or info[key] is last):
-            try:
+            with contextlib.suppress(TypeError, ValueError, AttributeError, RuntimeError):  # it may be read-only
                 info[key] = self.summary
-            except (TypeError, ValueError, AttributeError, RuntimeError) as problem:
-                _warn_once("The info of an episode took no entry: %r", problem)
-        if self.clips.of_episode:
+        if self.clips.episode_videos:
             self.clips.end_episode(Episode(number, self.summary["r"], self.summary["l"], info))
         if self.stats.autoreset:
             self._begin_episode(self.stats.total_steps - 1)
         else:
             self._enter("pause")
-        self._write_at_reset()
 
     def reset(self, **kwargs: Any) -> Any:
         if self.phase == "closed":
             return self.env.reset(**kwargs)
-        if self.phase == "episode":
-            self.stats.before_reset()  # an Error where unfinished episodes may not be dropped
+        if self.phase == "episode" and self.rewards and not self.options.allow_early_resets:
+            raise Error("Pass allow_early_resets=True to drop unfinished episodes: this one is not over.")
         self._enter("broken")  # until the episode has begun
         result = self.env.reset(**kwargs)
         self._begin_episode()
-        self._write_at_reset()
         return result
 
     def _begin_episode(self, step: Optional[int] = None) -> None:
         """Begin an episode, by a reset or in the step of that number. One that is under way is dropped."""
-        if self.clips.of_episode:
-            self.clips.drop_episode()
+        self.clips.drop_episode()
         self.stats.after_reset(None)
-        number = self.stats.episode_id
-        self.clips.begin_episode(number, step, {"episode_id": number})
+        if self.clips.schedule is not disable_videos or self.clips.active:
+            number = self.stats.episode_id
+            self.clips.begin_episode(number, step, {"episode_id": number})
         self._enter("episode")
-
-    def render(self, *args: Any, **kwargs: Any) -> Any:
-        """Draw the environment. A list of frames begins with those that a video has taken from it."""
-        result = self.env.render(*args, **kwargs)
-        if isinstance(result, list) and self.clips.taken:
-            result = self.clips.taken + result
-            self.clips.taken.clear()
-        return result
+        self._write_at_reset()
 
     def _write_at_reset(self) -> None:
         """With `write_upon_reset`: write statistics and manifest, after each of the first thousand episodes."""
-        if not self.write_upon_reset or self.saved:
-            return
         start, count = time.perf_counter(), self.stats.episode_id - self.stats.first_episode_id
-        # From then on a writing waits for twenty times what the last one took, so it costs at most a twentieth.
-        if count <= 1000 or start >= self.next_writing:
+        # After those, wait twenty times as long as the last writing took, so that it costs at most a twentieth.
+        if self.write_upon_reset and (count <= 1000 or start >= self.next_writing):
             try:
                 self.stats.flush()
                 self._write_manifest()
             except Error as problem:
-                _warn_once("%s", problem)
+                _warn_once(str(problem))
             now = time.perf_counter()
             self.next_writing = now + 20 * (now - start)
 
@@ -1849,75 +1664,52 @@ class _Recording:
         _write_json(os.path.join(str(stats.directory), name), {
             "stats": os.path.basename(stats.path),
             "videos": [[os.path.basename(path) for path in video] for video in self.clips.videos],
-            "env_info": {"env_id": stats.env_id, "gym_version": stats.gym_version}})
+            "env_info": {"env_id": stats.env_id, "gym_version": stats.gym_version}, "closed": self.phase == "closed"})
 
     def close(self) -> None:
         """End the recording, and wait until its files are complete. After an `Error` another call tries again."""
         if self.phase != "closed":
             self._enter("closed")
-            self.unsaid = "This monitor is closed: what the environment does is not recorded any more."
-        if not self.saved:
-            self.clips.close()
+            self.pending_warning = "This monitor is closed: what the environment does is not recorded any more."
+        if not self.settled:
+            self.clips.end_current()
+            self.clips.list_finished(wait=True)
             try:
                 self.stats.close()
             finally:
-                if os.path.exists(self.stats.path) and self.stats.whose_names() != "another's":
+                if os.path.exists(self.stats.path) and self.stats.journal_owner() != "another's":
                     self._write_manifest()
-            self.saved = True
-            _owners.discard(self)
+            super().abandon()
 
-    def abandon(self, why: str) -> None:
+    def abandon(self, why: str = "") -> None:
         """Close what is open without writing: in a forked child, or where the directory is about to be cleared."""
         self._enter("closed")
-        self.saved, self.unsaid = True, why
-        self.clips.abandon(why)
-        self.stats.abandon(why)
-        _owners.discard(self)
-
-    def __del__(self) -> None:
-        if not self.saved:
-            _close_quietly(self.close)
-
-
-def _rewards_and_ends(result: Any) -> Tuple[Any, Any, Any]:
-    """Of a vector environment's step: the array of rewards, that of the episodes that are over, and the infos."""
-    try:
-        _, rewards, terminated, truncated, infos = result
-        if hasattr(rewards, "detach"):  # a return keeps no graph of torch's alive
-            rewards = rewards.detach()
-        return rewards, terminated | truncated, infos
-    except (TypeError, ValueError) as problem:
-        raise Error("step() of a vector environment has to answer (observations, rewards, terminations, truncations, "
-                    f"infos) with arrays, not {repr(result):.200}.") from problem
+        self.pending_warning = why
+        for owner in (self.stats, *self.clips.unfinished):
+            owner.abandon()
+        self.clips.unfinished = []
+        super().abandon()
 
 
 def _zeros(ended: Any) -> Any:
-    """An array of double zeros, of the kind and length of an array of truths."""
+    """Zeros in double precision, in an array like this one of truths."""
     zeros = ended * 0.0
-    return zeros.double() if hasattr(zeros, "double") else zeros  # torch's are single
+    return zeros.double() if hasattr(zeros, "double") else zeros  # torch's would be single precision
 
 
 def _info_of_one(infos: Any, index: int) -> Dict[str, Any]:
-    """The entries of one sub-environment in gymnasium's dictionary of arrays.
-
-    Where the step that ended an episode has begun the next one, its last infos are under "final_info": again a
-    dictionary of arrays or, before gymnasium 1.0, an array of dictionaries.
-    """
+    """The entries of one sub-environment in gymnasium's dictionary of arrays."""
     info: Dict[str, Any] = {}
-    sources: List[Any] = [infos, infos.get("final_info")] if isinstance(infos, dict) else []
-    for source in sources:
-        if not isinstance(source, dict):
-            with contextlib.suppress(TypeError, IndexError, KeyError):
-                info.update(source[index])
-            continue
-        for name, values in source.items():
-            if name != "final_info" and str(name)[:1] != "_":  # which marks those that have the entry
-                try:
-                    if source.get(f"_{name}", {index: True})[index]:
-                        info[name] = _info_of_one(values, index) if isinstance(values, dict) else values[index]
-                except (TypeError, IndexError, KeyError):
-                    info[name] = values  # one for all sub-environments
-    return info
+    for name, values in infos.items() if isinstance(infos, dict) else ():
+        if str(name)[:1] != "_":  # `_name` marks those that have `name`
+            try:
+                if infos.get(f"_{name}", {index: True})[index]:
+                    info[name] = (_info_of_one(values, index) if isinstance(values, dict) else
+                                  values if isinstance(values, str) else values[index])
+            except (TypeError, IndexError, KeyError):
+                info[name] = values  # one for all sub-environments
+    final = info.pop("final_info", None)  # of the old episode, where the step has begun the next one
+    return {**info, **final} if isinstance(final, dict) else info
 
 
 class _VectorRecording(_Recording):
@@ -1925,16 +1717,15 @@ class _VectorRecording(_Recording):
 
     Attributes:
         returns: an array of the environment's own kind (numpy's, or torch's) with the rewards summed so far.
-        under_way: the episode of each sub-environment: the steps before it, when it began, and its type; or None, if
-            an exception has struck in its middle, so that it is not counted.
+        under_way: of each sub-environment's episode, the steps before it, its begin and type; None: it does not count.
         resetting: the sub-environments that the next step only resets.
         steps: since the start; one is a step of every sub-environment.
-        first_number: of the next episode of the first sub-environment, counting only its own.
+        first_number: the number of the first sub-environment's next episode, which counts only its own from the start.
         same_step: whether the step that ends an episode begins the next one; None until that is known.
     """
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self.returns: Any = None
         self.under_way: List[Optional[Tuple[int, float, str]]] = []
         self.resetting: List[int] = []
@@ -1943,16 +1734,16 @@ class _VectorRecording(_Recording):
         self.same_step = None if mode is None else "same" in str(getattr(mode, "value", mode)).lower()
 
     def step(self, action: Any) -> Any:
-        if self.phase != "episode" or self.unsaid:
-            self._before_step(action)
-            if self.phase == "closed":
-                return self.env.step(action)
+        self._before_step(action)
+        if self.phase == "closed":
+            return self.env.step(action)
         try:
             result = self.env.step(action)
-            rewards, ended, infos = _rewards_and_ends(result)
+            _, rewards, terminated, truncated, infos = result
+            ended = terminated | truncated
             if self.returns is None:
                 self.returns = _zeros(ended)
-            self.returns += rewards
+            self.returns += rewards.detach() if hasattr(rewards, "detach") else rewards  # no graph of torch's is kept
             self.steps += 1
             self.stats.other_steps += len(self.under_way) - len(self.resetting)
             reset, self.resetting = self.resetting, []
@@ -1961,7 +1752,7 @@ class _VectorRecording(_Recording):
             any_ended = bool(ended.any())
             if any_ended and self.same_step is None:
                 self.same_step = self._resets_in_the_same_step(infos)
-            if self.clips.waiting and self.under_way[0] is not None and 0 not in reset and not (
+            if self.clips.active and self.under_way[0] is not None and 0 not in reset and not (
                     self.same_step and ended[0]):  # then it shows the next episode already
                 self.clips.film(self.steps - 1, {"sub_environment": 0})
             if any_ended:
@@ -1974,8 +1765,8 @@ class _VectorRecording(_Recording):
     def _resets_in_the_same_step(self, infos: Any) -> bool:
         """Whether the step that ends an episode begins the next one, in an environment that does not declare it."""
         _, version = _library_version(self.env)
-        if version and version < (1, 0) or isinstance(infos, dict) and any(
-                name in infos for name in ("final_info", "final_observation", "final_obs")):
+        said = isinstance(infos, dict) and not {"final_info", "final_observation", "final_obs"}.isdisjoint(infos)
+        if said or version and version < (1, 0):
             return True  # gym's all do, and gymnasium's before 1.0
         inner = getattr(self.env, "unwrapped", self.env)
         if type(inner).__module__.split(".")[0] != "gymnasium":  # gymnasium's own, from 1.0 on, do not
@@ -1995,19 +1786,20 @@ class _VectorRecording(_Recording):
                 self.returns[index] = 0.0
             self.under_way[index] = self.steps, now, self.stats.type
         if 0 in indices:
-            self.clips.drop_episode()  # one that has ended has let go of its videos already
+            self.clips.drop_episode()  # the videos of one that has ended are not in there any more
             self.clips.begin_episode(self.first_number, step, {"sub_environment": 0})
+        self._write_at_reset()
 
     def _end_episodes(self, ended: Any, infos: Any) -> None:
-        """Record the episodes that a step has ended, but for those that an exception has struck."""
-        key, last_summary = self.options.stats_key, self.summary
-        indices = [index for index, end in enumerate(ended.tolist()) if end]
-        counted, self.summary = ended & False, {"r": _zeros(ended), "l": ended * 0, "t": _zeros(ended)}
+        """Record the episodes that a step has ended, except those that an exception has struck."""
+        key, indices = self.options.stats_key, [index for index, end in enumerate(ended.tolist()) if end]
+        last, self.summary = self.summary, {"r": _zeros(ended), "l": ended * 0, "t": _zeros(ended)}
+        counted = ended & False
         for index in indices:
-            episode = self.under_way[index]
-            if episode is None:
+            if self.under_way[index] is None:
                 continue
-            (step, start, type), number = episode, self.stats.episode_id
+            step, start, type = self.under_way[index]  # type: ignore[misc]
+            number = self.stats.episode_id
             info = _info_of_one(infos, index) if index == 0 or self.options.info_keywords else {}
             summary = self.stats.record(float(self.returns[index]), self.steps - step, type, start, info)
             counted[index] = True
@@ -2018,14 +1810,12 @@ class _VectorRecording(_Recording):
                 if key is not None:
                     info.setdefault(key, summary)
                 self.clips.end_episode(Episode(number, summary["r"], summary["l"], info))
-        if key is not None and isinstance(infos, dict) and counted.any() and (
-                key not in infos or infos[key] is last_summary):
+        if key is not None and isinstance(infos, dict) and (key not in infos or infos[key] is last):
             infos[key], infos["_" + key] = self.summary, counted
         if self.same_step:
             self._begin_episodes(indices, self.steps - 1)
         else:
             self.resetting = indices
-        self._write_at_reset()
 
     def reset(self, **kwargs: Any) -> Any:
         if self.phase == "closed":
@@ -2033,16 +1823,12 @@ class _VectorRecording(_Recording):
         mask = (kwargs.get("options") or {}).get("reset_mask")
         try:
             result = self.env.reset(**kwargs)
-            if mask is None or not self.under_way:
-                chosen = list(range(int(self.env.num_envs)))
-                self.stats.after_reset(None)
-                self.under_way, self.resetting = [None] * len(chosen), []
-            else:
-                chosen = [index for index, on in enumerate(mask.tolist()) if on]
-                self.resetting = [index for index in self.resetting if index not in chosen]
+            self.stats.after_reset(None)
+            self.under_way = self.under_way or [None] * int(self.env.num_envs)
+            chosen = [index for index in range(len(self.under_way)) if mask is None or mask[index]]
+            self.resetting = sorted(set(self.resetting).difference(chosen))
             self._enter("episode")
             self._begin_episodes(chosen)
-            self._write_at_reset()
         except BaseException:
             self._break()
             raise
@@ -2053,14 +1839,6 @@ class _VectorRecording(_Recording):
 # Monitor
 # ---------------------------------------------------------------------------------------------------------------------
 
-_monitor_numbers = itertools.count()
-
-
-def _type_of(mode: Any) -> str:
-    _check("mode", mode, mode in (None, "training", "evaluation"), "'training' or 'evaluation'")
-    return "e" if mode == "evaluation" else "t"
-
-
 class Monitor:
     """Wrap an environment and record what it does, into a directory.
 
@@ -2070,40 +1848,39 @@ class Monitor:
     Args:
         env: any object with `reset` and `step`, where `step` answers `(observation, reward, done, info)`,
             `(observation, reward, terminated, truncated, info)` or dm_env's `TimeStep`.
-        directory: where the files go; made if it is missing. Without one the statistics are kept in memory, until
-            `start` begins to record.
+        directory: where the files go; made if missing. None records in memory only; `start` then begins anew.
         video_callable: which episodes get a video, `int -> bool`. None is the cubes up to 1000 and then every
             thousandth (none with a `step_trigger`); False is none.
         force: first remove the recorder's files of an earlier run from the directory.
-        resume: keep them, and go on with their numbering of episodes.
+        resume: keep them, and go on with their numbering of episodes (of the same `uid`, where one is given).
         write_upon_reset: write statistics and manifest in gym's format at resets too, not only at the end.
         uid: part of this monitor's file names (1 to 100 bytes), in place of the process id.
         mode: 'training' (the default) or 'evaluation': the type of the episodes.
         allow_early_resets: whether `reset` may be called in mid-episode. The unfinished episode is dropped.
         step_trigger: at which steps to begin a video, `int -> bool`, of the steps since the start, counted from 0.
-        video_length: frames after which a video ends, past the end of the episode if need be; None or 0: it ends
-            with its episode.
+        video_length: frames after which a video ends, even past its episode (not with `keep_video`); None: as it ends.
         fps: frames per second of the videos, more than 0; None: what the environment's `metadata` says, else 30.
-        stats_key: the entry of the last `info` of an episode that gets its return "r", its length "l" and its
-            duration "t" in seconds; None for none.
+        stats_key: the entry of an episode's last `info` for its return "r", length "l" and seconds "t"; None: no entry.
         info_keywords: entries of the last `info` of an episode to write into the journal and into `info["episode"]`.
         keep_video: whether the video of an `Episode` that is over stays, `Episode -> bool`; None keeps all.
 
     Attributes:
-        env: the environment inside. Every attribute that is not named here is its own.
+        env: the environment inside. Every public attribute that a Monitor lacks is looked up on it.
         enabled: whether a directory is being recorded into.
         episode_id: number of the episode under way or, between two, of the next one; counted from 0.
         videos: pairs of paths, recording and metadata; reading it waits for videos that are still being finished.
         stats_recorder, video_recorder: the `StatsRecorder`, and the `VideoRecorder` of the newest video, or None.
         file_prefix, file_infix: "openaigym", and what tells its files from others', `{monitor id}.{uid or process id}`.
-        directory, video_callable, write_upon_reset, allow_early_resets: as given.
+        directory, video_callable, write_upon_reset, allow_early_resets: as given, or what was chosen.
 
     Raises:
         Error: an argument is wrong, the directory cannot be written, or holds an earlier run.
     """
 
     file_prefix = FILE_PREFIX
+    class_name = classmethod(lambda cls: cls.__name__)  # by which gym's wrappers tell who is wrapped twice
     _recording_type: Type[_Recording] = _Recording
+    _numbers = itertools.count()
 
     def __init__(self, env: Any, directory: Optional[_PathLike] = None, video_callable: _Schedule = None,
                  force: bool = False, resume: bool = False, write_upon_reset: bool = False,
@@ -2113,33 +1890,23 @@ class Monitor:
                  info_keywords: Sequence[str] = (), keep_video: Optional[Callable[[Episode], bool]] = None) -> None:
         vector = issubclass(self._recording_type, _VectorRecording)
         self.env = _checked_env(env, vector)
+        _check("allow_early_resets", allow_early_resets, allow_early_resets or not vector, "True for vectors")
         self._options = _checked_options(_Options(
             bool(allow_early_resets), step_trigger, video_length, fps, stats_key, info_keywords, keep_video))
-        self._env_closed = False
         wishes = (video_callable, force, resume, write_upon_reset, uid, step_trigger, video_length, fps, keep_video)
-        self._keep_in_memory("Pass a directory to Monitor, or call start(directory): an argument for a recording was "
-                             "given, but nothing is recorded." if any(wishes) else "")
+        self._record(pending_warning="Pass a directory to Monitor, or call start(directory): an argument of a "
+                     "recording was given, but nothing is recorded." if any(wishes) else "")
         self.set_monitor_mode(mode)
         if directory is not None:
             self.start(directory, video_callable, force, resume, write_upon_reset, uid, mode)
 
-    def _keep_in_memory(self, unsaid: str = "") -> None:
-        """Count episodes, without a file."""
-        self._use(self._statistics(None, ""), "", disable_videos, False, unsaid)
-
-    def _statistics(self, folder: Optional[str], prefix: str, first_episode_id: int = 0) -> StatsRecorder:
-        return StatsRecorder(folder, prefix, bool(_env_metadata(self.env).get("semantics.autoreset")),
-                             _env_id(self.env), gym_version=_library_version(self.env)[0],
-                             first_episode_id=first_episode_id, info_keywords=self._options.info_keywords,
-                             allow_early_resets=self._options.allow_early_resets)
-
-    def _use(self, stats: StatsRecorder, infix: str, schedule: Callable[[int], bool], write_upon_reset: bool,
-             unsaid: str = "") -> None:
-        clips = _Clips(self.env, stats, infix, schedule, self._options)
-        self._recording = self._recording_type(self.env, stats, clips, infix, write_upon_reset, unsaid)
+    def _record(self, *arguments: Any, **options: Any) -> None:
+        """Replace the recording: in files or, without arguments, in memory."""
+        self._recording = self._recording_type(self.env, self._options, *arguments, **options)
+        self._env_closed = False
         for name in ("step", "reset"):
-            if getattr(type(self), name) is getattr(Monitor, name):  # ... and no subclass has its own
-                # The methods below would do. Without the way through them a step takes a third less: bench.py, step.
+            # A subclass keeps its own method. Skipping those below saves a third of a step: .ci/bench.py, step.
+            if getattr(type(self), name) is getattr(Monitor, name):
                 setattr(self, name, getattr(self._recording, name))
 
     def start(self, directory: _PathLike, video_callable: _Schedule = None, force: bool = False, resume: bool = False,
@@ -2148,37 +1915,32 @@ class Monitor:
         """Begin to record, into a directory; after `close` it may be called again. For the arguments see `Monitor`."""
         if self.enabled:
             raise Error(f"Call close() before this monitor is started again: it is recording into {self.directory}.")
-        schedule: Any = video_callable
-        if video_callable is None or video_callable is False:
-            default = video_callable is None and self._options.step_trigger is None
-            schedule = capped_cubic_video_schedule if default else disable_videos
+        schedule: Any = disable_videos if video_callable is False else video_callable
+        if schedule is None:
+            schedule = disable_videos if self._options.step_trigger else capped_cubic_video_schedule
         _check("video_callable", schedule, callable(schedule), "a function, None or False")
-        type_, owner, folder, first = _type_of(mode), _checked_uid(uid), _checked_directory(directory), 0
+        self.set_monitor_mode(mode)
+        uid_text, folder, first = _checked_uid(uid), _checked_directory(directory), 0
         with _writing(folder):
             os.makedirs(folder, exist_ok=True)
-            inner = self.env
-            if issubclass(type(inner), Monitor) and inner.enabled and os.path.samefile(inner.directory, folder):
-                raise Error(f"Wrap the environment inside: it is itself a monitor that records into {folder}.")
             names = [name for name in map(os.path.basename, detect_monitor_files(folder)) if name != _REPORT_NAME]
             if force:
                 self._clear(folder)
             elif resume:
-                first = self._earlier_episodes(folder, None if uid in (None, "") else owner)
+                first = self._earlier_episodes(folder, None if uid in (None, "") else uid_text)
             elif names:
                 more = f" and {len(names) - 5} more" if len(names) > 5 else ""
                 raise Error("Pass resume=True to keep the earlier run and go on, force=True to remove it first, or "
                             f"another directory: {folder} holds {', '.join(names[:5])}{more}.")
-            stats, infix = self._claim(folder, owner, first)
-        stats.type = type_
-        self._use(stats, infix, schedule, write_upon_reset)
-        self._env_closed = False
+            self._claim(uid_text, folder, first, schedule, write_upon_reset)
+        self.set_monitor_mode(mode)
 
     def _clear(self, folder: str) -> None:
         """Remove the files of an earlier run, of this process too, as where the cell of a notebook is run again."""
-        for other in list(_owners):
-            with contextlib.suppress(FileNotFoundError):
-                if isinstance(other, _Recording) and os.path.samefile(other.stats.directory or "", folder):
-                    other.abandon(f"Another monitor has cleared {folder}: this one does not record any more.")
+        place = os.path.realpath(folder)
+        for other in _all_owners():
+            if isinstance(other, _Recording) and os.path.realpath(str(other.stats.directory)) == place:
+                other.abandon(f"Another monitor has cleared {folder}: this one does not record any more.")
         clear_monitor_files(folder)
 
     def _earlier_episodes(self, folder: str, uid: Optional[str]) -> int:
@@ -2190,40 +1952,38 @@ class Monitor:
                         f"environment is {_env_id(self.env)}.")
         return sum(len(run.timestamps) for run in runs if uid in (None, run.name.partition(".")[2]))
 
-    def _claim(self, folder: str, owner: str, first_episode_id: int) -> Tuple[StatsRecorder, str]:
-        """Make INFIX our own: whoever creates its journal has it, and names of gym's that hold it are not taken."""
+    def _claim(self, uid_text: str, folder: str, *arguments: Any) -> None:
+        """Find an unused infix and record under it: creating the journal claims it, unless gym's files use the name."""
         names = os.listdir(folder)
-        while True:
-            infix = f"{next(_monitor_numbers)}.{owner}"
+        while not self.enabled:
+            infix = f"{next(self._numbers)}.{uid_text}"
             if not any(name.startswith(FILE_PREFIX) and f".{infix}." in name for name in names):
                 try:
-                    prefix = f"{FILE_PREFIX}.episode_batch.{infix}"
-                    return self._statistics(folder, prefix, first_episode_id), infix
+                    self._record(folder, infix, *arguments)
                 except Error as problem:
                     if not isinstance(problem.__cause__, FileExistsError):
                         raise
 
     def step(self, action: Any) -> Any:
-        """Take a step, and return what the environment's `step` returns. The last `info` has one entry more.
-
-        `ResetNeeded` if no episode is under way; an `Error` if the result has no known form or the reward is no number.
-        """
+        """Take a step, and return what the environment's `step` returns; `ResetNeeded` if no episode is under way."""
         return self._recording.step(action)
 
     def reset(self, **kwargs: Any) -> Any:
-        """Begin an episode, and return what the environment's `reset` returns. One under way is dropped, or, with
-        `allow_early_resets=False`, an `Error`."""
+        """Begin an episode, and return what the environment's `reset` returns. One that is under way is dropped."""
         return self._recording.reset(**kwargs)
 
     def render(self, *args: Any, **kwargs: Any) -> Any:
-        """Draw the environment, as it does by itself."""
-        return self._recording.render(*args, **kwargs)
+        """Draw the environment as it does by itself. A list of frames begins with those that a video took from it."""
+        result, taken = self.env.render(*args, **kwargs), self._recording.clips.taken
+        if isinstance(result, list) and taken:
+            result = taken + result
+            taken.clear()
+        return result
 
     def close(self, **kwargs: Any) -> Any:
         """End the recording, wait until its files are complete, and close the environment; return what that returns.
 
-        A video under way ends here and stays; an episode under way is not counted. As long as statistics are missing
-        from the directory (a full disk, or it was removed), each call is an `Error`.
+        A video under way ends and stays. As long as statistics are missing from the directory, each call is an `Error`.
         """
         result = None
         try:
@@ -2245,15 +2005,12 @@ class Monitor:
     allow_early_resets = property(lambda self: self._options.allow_early_resets)
     unwrapped = property(lambda self: getattr(self.env, "unwrapped", self.env))
     episode_id = property(lambda self: self._recording.stats.episode_id)
-
-    @property
-    def videos(self) -> List[Tuple[str, str]]:
-        self._recording.clips.list_finished(wait=True)
-        return self._recording.clips.videos[:]
+    videos = property(lambda self: self._recording.clips.list_finished(wait=True)[:])
 
     def set_monitor_mode(self, mode: Optional[str]) -> None:
         """Set the type of the episodes from the next reset on: 'training' or 'evaluation'."""
-        self._recording.stats.type = _type_of(mode)
+        _check("mode", mode, mode in (None, "training", "evaluation"), "'training' or 'evaluation'")
+        self._recording.stats.type = "e" if mode == "evaluation" else "t"
 
     def get_total_steps(self) -> int:
         """Steps taken, those of dropped episodes and of every sub-environment included."""
@@ -2271,11 +2028,6 @@ class Monitor:
         """When each completed episode ended, in seconds since the monitor was started."""
         return self._recording.stats.episode_times  # type: ignore[no-any-return]
 
-    @classmethod
-    def class_name(cls) -> str:
-        """gym's wrappers ask those below them, so as to tell who is wrapped twice."""
-        return cls.__name__
-
     def __getattr__(self, name: str) -> Any:
         """Look up every other public attribute on the environment."""
         if name.startswith("_") or name == "env":
@@ -2287,10 +2039,8 @@ class Monitor:
 
     def has_wrapper_attr(self, name: str) -> bool:
         """gymnasium: whether the monitor or an environment inside has an attribute."""
-        with contextlib.suppress(AttributeError):
-            self.get_wrapper_attr(name)
-            return True
-        return False
+        ours = name in self.__dict__ or hasattr(type(self), name)
+        return ours or bool(getattr(self.env, "has_wrapper_attr", functools.partial(hasattr, self.env))(name))
 
     def get_wrapper_attr(self, name: str) -> Any:
         """gymnasium: an attribute of the monitor or of an environment inside, a private one too."""
@@ -2323,7 +2073,7 @@ class Monitor:
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._keep_in_memory()
+        self._record()
 
     def __enter__(self) -> "Monitor":
         return self
@@ -2338,26 +2088,13 @@ class Monitor:
 class VectorMonitor(Monitor):
     """Record a gymnasium `VectorEnv` as one object: every sub-environment's episodes, in one journal.
 
-    The arguments are `Monitor`'s, without `allow_early_resets`: resetting all sub-environments, or those that
-    `options["reset_mask"]` picks, drops their episodes under way. Rewards and ends are taken from whatever
-    arrays the environment gives (numpy's, or torch tensors on the CPU), in every autoreset mode. `info["episode"]` has
-    an array for each of "r", "l" and "t", and `info["_episode"]` tells which of their entries are of episodes that
-    this step ended.
-
-    Videos show the first sub-environment (the first frame, where `render` returns a tuple), and count its episodes.
+    The arguments are `Monitor`'s. Resetting all sub-environments, or those that `options["reset_mask"]` picks, drops
+    their episodes under way; `allow_early_resets=False` is an `Error`. Arrays may be numpy's, or torch's on the CPU.
+    `info["episode"]` has an array for each of "r", "l" and "t", and `info["_episode"]` tells which of their entries
+    are of episodes that this step ended. Videos show the first sub-environment, and count its episodes.
     """
 
     _recording_type = _VectorRecording
-
-    def __init__(self, env: Any, directory: Optional[_PathLike] = None, video_callable: _Schedule = None,
-                 force: bool = False, resume: bool = False, write_upon_reset: bool = False,
-                 uid: Optional[Union[str, int]] = None, mode: Optional[str] = None, *,
-                 step_trigger: Optional[Callable[[int], bool]] = None, video_length: Optional[int] = None,
-                 fps: Optional[float] = None, stats_key: Optional[str] = "episode",
-                 info_keywords: Sequence[str] = (), keep_video: Optional[Callable[[Episode], bool]] = None) -> None:
-        super().__init__(env, directory, video_callable, force, resume, write_upon_reset, uid, mode,
-                         step_trigger=step_trigger, video_length=video_length, fps=fps, stats_key=stats_key,
-                         info_keywords=info_keywords, keep_video=keep_video)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -2372,211 +2109,23 @@ __all__ += ["Report", "report", "Lander", "demo", "main"]
 # ---------------------------------------------------------------------------------------------------------------------
 
 _MOST_RUNS = 50             # of a directory that holds more, the newest are shown
-_MOST_POINTS = 1500         # a screen has no room for more points of a curve
-_CAST_BYTES = 200 * 1000    # as much of a text recording goes into the page
-_MEDIA_TYPES = {".mp4": "video/mp4", ".webm": "video/webm", ".png": "image/png", ".gif": "image/gif"}
+_CAST_LENGTH = 200 * 1000   # characters of a text recording that go into the page
+_MEDIA_TYPES = {".mp4": "video/mp4", ".png": "image/png"}
 _COLUMNS = ["Episodes", "Steps", "Time", "Steps/s", "Last 100", "Evaluation", "Mean", "Best", "Length"]
 _SILENT = "no sign of life for {}: killed?"
-# What tells the runs of a group apart at the end of a name: `ppo_seed0`, `ppo-1`, or CleanRL's `ppo__1__1700000000`.
-# The end of `lr0.001` or `lr1e-4` is no seed but a setting.
-_SEED = re.compile(r"(?:[-_ ]*(?:seed|run)[-_= ]*|(?<!\de)[-_ ]+|(?<![\d.])(?<!\de)(?<!\de-))"
-                   r"\d+(?:_+\d{10})?\Z", re.IGNORECASE)
-
-
-class _Curve:
-    """What a directory recorded: the episodes of all its monitors, in the order in which they ended."""
-
-    def __init__(self, directory: str, name: str, runs: List[_Run]) -> None:
-        merged, order = _merge(runs)
-        self.name, self.runs, self.info, self.ends = name, runs, merged["info"], merged["timestamps"]
-        self.returns: List[float] = merged["episode_rewards"]
-        self.lengths, self.types = merged["episode_lengths"], merged["episode_types"]
-        # The numbers are of training, where there is any.
-        self.main = "t" if "t" in self.types or not self.types else "e"
-        self.steps = list(itertools.accumulate(self.lengths if len(set(self.types)) < 2 else (
-            length if kind == self.main else 0 for length, kind in zip(self.lengths, self.types))))
-        self.spans = sorted((run.start, max(run.timestamps)) for run in runs if run.timestamps)
-        path = os.path.abspath(directory)
-        group = _SEED.sub("", os.path.basename(path)) or os.path.basename(os.path.dirname(path))
-        self.group = (next((run.env_id for run in runs if run.env_id not in ("", _UNKNOWN)), _UNKNOWN), group)
-        self.videos = self._list_videos(order)
-        self.summary = self._summarize(directory)
-
-    def running(self, moment: float) -> float:
-        """How many seconds any of the runs had been going by then: the pause before a resume does not count."""
-        total, reached = 0.0, -math.inf
-        for start, end in self.spans:
-            total += max(0.0, min(moment, end) - max(start, reached))
-            reached = max(reached, end)
-        return total
-
-    def _list_videos(self, order: List[int]) -> List[Dict[str, Any]]:
-        """The videos of all runs; `order`: which episode, counted run after run, is where on the curve."""
-        found = []
-        offset = 0
-        for run in self.runs:
-            for path, metadata_path in run.videos + [("", path) for path in run.broken]:
-                metadata = _read_metadata(metadata_path)
-                number, step = [value if isinstance(value, int) and 0 <= value < 10**15 else None
-                                for value in (metadata.get("episode_id"), metadata.get("step"))]
-                index = -1 if number is None else number - run.first_episode_id
-                reason = metadata.get("error") or "no reason was noted."
-                found.append((offset + index if 0 <= index < len(run.timestamps) else -1, number, step, {
-                    "path": path, "file": os.path.basename(path or metadata_path),
-                    "trouble": "" if path else "This recording is broken: %s" % reason if metadata.get("broken")
-                    else "The file of this recording is missing."}))
-            offset += len(run.timestamps)
-        wanted = {index for index, *_ in found}
-        places = {index: place for place, index in enumerate(order) if index in wanted} if wanted else {}
-        listed = []
-        for index, number, step, video in found:
-            place = places.get(index)
-            shown = number if place is None else place
-            title = video["file"] if shown is None else "Episode %s" % _number(shown)
-            listed.append(dict(video, place=place, title=title if step is None else "From step %s" % _number(step)))
-        return sorted(listed, key=lambda one: (len(order) if one["place"] is None else one["place"], one["file"]))
-
-    def returns_of(self, kind: str) -> List[float]:
-        if set(self.types) <= {kind}:
-            return self.returns
-        return list(itertools.compress(self.returns, map(kind.__eq__, self.types)))
-
-    def _summarize(self, directory: str) -> Dict[str, Any]:
-        """What `--json` prints of a directory."""
-        returns, evaluations = self.returns_of(self.main), self.returns_of("e")
-        finite = list(filter(math.isfinite, returns))
-        env_ids = {run.env_id for run in self.runs if run.env_id}
-        steps = self.steps[-1] if self.steps else 0
-        return {
-            "directory": directory, "env_id": env_ids.pop() if len(env_ids) == 1 else None,
-            "episodes": len(returns), "steps": steps, "seconds": self.running(math.inf),
-            "return_mean": _mean(finite), "return_best": max(finite, default=None),
-            "return_last_100": _mean(list(filter(math.isfinite, returns[-100:]))),
-            "length_mean": steps / len(returns) if returns else None, "evaluations": len(evaluations),
-            "evaluation_return_mean": _mean(list(filter(math.isfinite, evaluations))),
-            "videos": sum(not video["trouble"] for video in self.videos),
-            "broken_videos": sum(bool(video["trouble"]) for video in self.videos),
-            "not_finite": len(self.returns) - sum(map(math.isfinite, self.returns))}
-
-    def state(self) -> Dict[str, Any]:
-        """What is known of whether the run goes on: since when it has been silent, and what that means.
-
-        A run whose manifest is as new as its journal has ended. Any other is taken for running until it has been
-        silent for a minute, and for five times the longest pause between its last hundred episodes.
-        """
-        run = max(self.runs, key=lambda run: max(run.timestamps or [run.start]))
-        recent = sorted(run.timestamps)[-100:] or [run.start]
-        ended = bool(run.manifest)
-        if run.manifest and run.journal:
-            with contextlib.suppress(OSError):
-                ended = os.stat(run.manifest).st_mtime_ns >= os.stat(run.journal).st_mtime_ns
-        text = "ended {} ago" if ended else "running, last episode {} ago"
-        if run.journal and os.path.basename(run.journal) == run.name:
-            text = "last episode {} ago"            # another recorder's journal: its end is not told
-        elif not run.timestamps:
-            text = "ended without an episode" if ended else "no episode yet, started {} ago"
-        elif not 1e9 < recent[-1] < 1e11:           # gym 0.21's clock is not the calendar's
-            text = "ended" if ended else ""
-        patience = max([60.0] + [5 * (later - sooner) for sooner, later in zip(recent, recent[1:])])
-        return {"since": recent[-1], "text": text, "patience": patience if text.startswith("running") else 1e300}
-
-    def measures(self) -> Dict[str, List[Any]]:
-        """What can be drawn: return, length, and each keyword whose entries are numbers, or true and false."""
-        measures: Dict[str, List[Any]] = {"return": self.returns, "length": self.lengths}
-        for keyword, values in self.info.items():
-            kinds = set(map(type, values)) - {type(None)}
-            if kinds and kinds <= {int, float, bool}:
-                measures.setdefault(keyword, values)
-        return measures
-
-    def points(self, shares: List[List[int]], unit: int) -> Dict[str, Any]:
-        """A share of the episodes as a point of each curve: its place on each axis, and of each measure the mean, and
-        where that is not all, the lowest and highest."""
-        last = [episodes[-1] for episodes in shares]
-        columns = {}
-        for name, values in self.measures().items():
-            known = [[value for value in map(values.__getitem__, episodes)
-                      if value is not None and -1e300 < value < 1e300] for episodes in shares]
-            columns[name] = [[_plain(_mean(some)) for some in known]]
-            if len(shares) < sum(map(len, shares)):
-                columns[name] += [[_plain(extreme(some, default=None)) for some in known] for extreme in (min, max)]
-        return {"n": list(map(len, shares)), "episodes": last, "steps": [self.steps[index] for index in last],
-                "time": [_plain(self.running(self.ends[index]) / unit) for index in last], "columns": columns}
-
-    def page(self, most: int, unit: int, link: Callable[[str], str]) -> Dict[str, Any]:
-        """The run as the page's script takes it; an evaluation round, between two episodes of training, is a point."""
-        rounds = [(kind, list(episodes)) for kind, episodes in itertools.groupby(
-            range(len(self.types)), key=self.types.__getitem__)]
-        training = list(itertools.chain.from_iterable(some for kind, some in rounds if kind == self.main))
-        evaluation = _shares([episodes for kind, episodes in rounds if kind != self.main], most)
-        return {
-            "name": self.name, "cells": _cells([self.summary]), "state": self.state(),
-            "training": self.points(_shares(training, most), unit),
-            "rounds": self.points([sum(some, []) for some in evaluation], unit),
-            "journals": [[os.path.basename(run.journal), link(run.journal)] for run in self.runs if run.journal]}
-
-    def cards(self, run: int, unit: int, link: Callable[[str], str]) -> List[Dict[str, Any]]:
-        """The videos as the gallery shows them."""
-        ranked = sorted((video["place"] for video in self.videos if video["place"] is not None and video["path"]),
-                        key=self.returns.__getitem__)
-        cards = []
-        for video in self.videos:
-            card = dict(video, run=run, facts=["not completed"], at=None, ended=1e300, badge="")
-            place, path = card.pop("place"), card.pop("path")
-            if place is not None:
-                card["facts"] = ["return " + _number(self.returns[place]), _number(self.lengths[place]) + " steps",
-                                 "at step " + _number(self.steps[place])] + ["evaluation"] * (
-                                     self.types[place] != self.main)
-                card["badge"] = "" if len(ranked) < 3 or not path else "best" if place == ranked[-1] else (
-                    "worst" if place == ranked[0] else "")
-                card.update(ended=self.ends[place], at={"episodes": place, "steps": self.steps[place], "time": _plain(
-                    self.running(self.ends[place]) / unit)})
-            kind = _MEDIA_TYPES.get(os.path.splitext(path)[1].lower(), "text")
-            try:
-                if path:
-                    os.stat(path)           # says so where it has gone
-                    card.update(_read_cast(path) if kind == "text" else {"link": link(path)}, kind=kind[:5])
-            except Exception as problem:    # a file may hold anything
-                card["trouble"] = "This recording cannot be read: %s" % (getattr(problem, "strerror", None) or problem)
-            cards.append(card)
-        return cards
-
-
-def _read_cast(path: str) -> Dict[str, Any]:
-    """The screens of a text recording, asciicast v2 or gym's v1, as (seconds, text); and what was cut off."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        head = json.loads(file.readline())
-        lines = [line for line in file.readlines(2 * _CAST_BYTES) if line.endswith("\n")]    # not a torn one
-        cut = file.read(1) != ""
-    if head["version"] == 1:
-        moments = itertools.accumulate(delay for delay, _ in head["stdout"])
-        events = list(zip(moments, (text for _, text in head["stdout"])))
-    else:
-        events = [(moment, text) for moment, kind, text in map(json.loads, lines) if kind == "o"]
-    frames: List[Tuple[float, str]] = []
-    screen, size = "", 0
-    for moment, text in events:
-        # What is on the screen: colours stay, but what else moves the cursor is of no use in a page.
-        screen = re.sub(r"\r|\x1b\[[0-9;?]*[@-ln-~]", "", re.split(r"\x1b\[[23]J|\x1bc", screen + text)[-1])
-        size += len(screen)
-        cut = cut or size > _CAST_BYTES
-        if size <= _CAST_BYTES or not frames:
-            frames.append((float(moment), screen[:_CAST_BYTES]))
-    kilobytes = _number(os.path.getsize(path) / 1000)
-    return {"frames": frames, "cut": f"Cut after 200 kB; the file has all {kilobytes} kB." if cut else ""}
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+# What tells the runs of a group apart: the end of `ppo_seed0`, `ppo-1`, or CleanRL's `ppo__1__1700000000`. That of
+# `lr0.001` or `lr1e-4` is no seed but a setting.
+_SEED = re.compile(r"(?i)(?:[-_ ]*(?:seed|run)[-_= ]*|(?<!\de)[-_ ]+|(?<![\d.])(?<!\de)(?<!\de-))\d+(?:_+\d{10})?\Z")
 
 
 def _mean(values: Sequence[float]) -> Optional[float]:
+    """The mean of the values that are finite; None where there are none."""
+    finite = list(filter(math.isfinite, values))
     try:
-        return math.fsum(values) / len(values) if values else None
+        return math.fsum(finite) / len(finite) if finite else None
     except OverflowError:
-        return math.fsum(value / len(values) for value in values)
-
-
-def _plain(value: Optional[float]) -> Optional[float]:
-    """For the page: six digits are more than a screen can show."""
-    short = None if value is None else float("%.6g" % value)
-    return int(short) if short is not None and short.is_integer() and abs(short) < 1e15 else short
+        return math.fsum(value / len(finite) for value in finite)
 
 
 def _number(value: Optional[float]) -> str:
@@ -2590,13 +2139,9 @@ def _number(value: Optional[float]) -> str:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 59.5:
-        return "%.2g s" % seconds if 0.05 <= seconds < 9.95 else "%.0f s" % seconds
-    for unit, name, part, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        whole, rest = divmod(int(seconds / part + 0.5) * part, unit)
-        if whole or part == 1:
-            return f"{whole} {name} {rest // part} {smaller}" if rest else f"{whole} {name}"
-    return ""
+    """A time with two digits: 42 s, 17 min, 3.4 h."""
+    unit, name = next((pair for pair in _UNITS if seconds >= pair[0]), _UNITS[-1])
+    return _number(float("%.2g" % (seconds / unit))) + " " + name
 
 
 def _spread(values: Iterable[Optional[float]]) -> str:
@@ -2621,95 +2166,214 @@ def _cells(summaries: List[Dict[str, Any]]) -> List[str]:
             _spread(column["length_mean"])]
 
 
-def _groups(curves: List[_Curve]) -> List[Dict[str, Any]]:
-    """A row of the table per group: its name, its cells, and which curves it has."""
-    environments = len({curve.group[0] for curve in curves})
-    groups = [(group, list(members)) for group, members in itertools.groupby(
-        range(len(curves)), key=lambda index: curves[index].group)]
-    return [{"name": " · ".join(group if environments > 1 else group[1:]), "runs": members,
-             "cells": _cells([curves[index].summary for index in members])} for group, members in groups]
-
-
 def _shares(values: List[Any], most: int) -> List[List[Any]]:
     """Neighbours together, in at most so many shares of nearly the same size."""
     count = min(len(values), most)
     return [values[len(values) * share // count:len(values) * (share + 1) // count] for share in range(count)]
 
 
+class _Curve:
+    """What a directory recorded: the episodes of all its monitors, in the order in which they ended."""
+
+    def __init__(self, directory: str, name: str, runs: List[_Run]) -> None:
+        merged, order = _merge(runs)
+        self.name, self.runs, self.info, self.ends = name, runs, merged["info"], merged["timestamps"]
+        self.returns: List[float] = merged["episode_rewards"]
+        self.lengths, self.types = merged["episode_lengths"], merged["episode_types"]
+        # The numbers are of training, where there is any.
+        self.main = "t" if "t" in self.types or not self.types else "e"
+        self.steps = list(itertools.accumulate(
+            length if kind == self.main else 0 for length, kind in zip(self.lengths, self.types)))
+        self.spans = sorted((run.start, max(run.timestamps)) for run in runs if run.timestamps)
+        self.videos = self._list_videos(order)
+        env_ids = {run.env_id for run in runs if run.env_id}
+        returns, evaluations = self.returns_of(self.main), self.returns_of("e")
+        steps, broken = self.steps[-1] if self.steps else 0, sum(bool(video["trouble"]) for video in self.videos)
+        self.summary: Dict[str, Any] = {            # what `--json` prints
+            "directory": directory, "env_id": env_ids.pop() if len(env_ids) == 1 else None,
+            "episodes": len(returns), "steps": steps, "seconds": self.running(math.inf),
+            "return_mean": _mean(returns), "return_best": max(filter(math.isfinite, returns), default=None),
+            "return_last_100": _mean(returns[-100:]), "length_mean": steps / len(returns) if returns else None,
+            "evaluations": len(evaluations), "evaluation_return_mean": _mean(evaluations),
+            "videos": len(self.videos) - broken, "broken_videos": broken,
+            "not_finite": len(self.returns) - sum(map(math.isfinite, self.returns))}
+        parent, base = os.path.split(os.path.abspath(directory))
+        self.group = self.summary["env_id"] or _UNKNOWN, _SEED.sub("", base) or os.path.basename(parent)
+        # What can be drawn: return, length, and each keyword whose entries are numbers, or true and false.
+        self.measures: Dict[str, List[Any]] = {"return": self.returns, "length": self.lengths}
+        for keyword, values in self.info.items():
+            kinds = set(map(type, values)) - {type(None)}
+            if kinds and kinds <= {int, float, bool}:
+                self.measures.setdefault(keyword, values)
+
+    def returns_of(self, kind: str) -> List[float]:
+        return [value for value, type_ in zip(self.returns, self.types) if type_ == kind]
+
+    def running(self, moment: float) -> float:
+        """How many seconds any of the runs had been going by then: the pause before a resume does not count."""
+        total, reached = 0.0, -math.inf
+        for start, end in self.spans:
+            total += max(0.0, min(moment, end) - max(start, reached))
+            reached = max(reached, end)
+        return float("%.6g" % total)
+
+    def _list_videos(self, order: List[int]) -> List[Dict[str, Any]]:
+        """The videos of all runs, by episode; `order`: which one, counted run after run, is where on the curve."""
+        places = sorted(range(len(order)), key=order.__getitem__)
+        videos: List[Dict[str, Any]] = []
+        for run in self.runs:
+            own, places = places[:len(run.timestamps)], places[len(run.timestamps):]
+            for path, metadata_path in run.videos + [("", path) for path in run.broken]:
+                metadata = _read_metadata(metadata_path)
+                number, step = metadata.get("episode_id"), metadata.get("step")
+                index = number - run.first_episode_id if isinstance(number, int) else -1
+                place = own[index] if 0 <= index < len(own) else None
+                shown, facts, ended = "?" if number is None else number, ["not completed"], 1e300
+                if place is not None:
+                    shown, ended, kind = _number(place), self.ends[place], self.types[place]
+                    facts = [f"return {_number(self.returns[place])}", f"{_number(self.lengths[place])} steps",
+                             f"at step {_number(self.steps[place])}"] + ["evaluation"] * (kind != self.main)
+                videos.append({
+                    "path": path, "file": os.path.basename(path or metadata_path), "place": place, "facts": facts,
+                    "ended": ended, "badge": "", "title": f"Episode {shown}" if step is None else f"From step {step}",
+                    "trouble": "" if path else "The file of this recording is missing." if not metadata.get("broken")
+                    else "This recording is broken: %s" % metadata.get("error", "no reason was noted.")})
+        ranked = sorted((video for video in videos if video["place"] is not None and video["path"]),
+                        key=lambda video: self.returns[video["place"]])
+        if len(ranked) > 2:
+            ranked[0]["badge"], ranked[-1]["badge"] = "worst", "best"
+        return sorted(videos, key=lambda video: (video["ended"], video["file"]))
+
+    def state(self) -> Dict[str, Any]:
+        """Since when the run has been silent, what that means, and for how long it may be until it counts as killed:
+        for a minute, and five times the longest pause between its last hundred episodes."""
+        run = max(self.runs, key=lambda run: max(run.timestamps or [run.start]))
+        recent = sorted(run.timestamps)[-100:] or [run.start]
+        patience = max([60.0] + [5 * (later - sooner) for sooner, later in zip(recent, recent[1:])])
+        text = "running, last episode {} ago" if run.timestamps else "no episode yet, started {} ago"
+        if run.manifest and _read_metadata(run.manifest).get("closed", True):       # False: written at a reset
+            text = "ended without an episode" if not run.timestamps else "ended {} ago" if run.journal else "ended"
+        elif os.path.basename(run.journal or "") == run.name:       # another recorder's, which does not tell its end
+            text = "last episode {} ago"
+        return {"since": recent[-1], "text": text, "patience": patience if text.startswith("running") else 1e300}
+
+    def page(self, most: int, link: Callable[[str], str]) -> Dict[str, Any]:
+        """The run as the page's script takes it; an evaluation round, between two episodes of training, is a point."""
+        def points(shares: List[List[int]]) -> Dict[str, Any]:
+            # Each share of the episodes: where it ends, and the mean of each measure; if it is of several episodes,
+            # the lowest and highest too. A screen can show no more than six digits.
+            last, columns = [episodes[-1] for episodes in shares], {}
+            kinds: Sequence[Any] = (_mean, min, max) if len(shares) < sum(map(len, shares)) else (_mean,)
+            for name, values in self.measures.items():
+                known = [[value for value in map(values.__getitem__, episodes)
+                          if value is not None and abs(value) < 1e300] for episodes in shares]
+                columns[name] = [[float("%.6g" % kind(some)) if some else None for some in known] for kind in kinds]
+            return {"n": list(map(len, shares)), "episodes": last, "steps": [self.steps[episode] for episode in last],
+                    "time": [self.running(self.ends[episode]) for episode in last], "columns": columns}
+
+        rounds = [(kind, list(some)) for kind, some in itertools.groupby(range(len(self.ends)), self.types.__getitem__)]
+        training = [episode for kind, episodes in rounds if kind == self.main for episode in episodes]
+        evaluation = _shares([episodes for kind, episodes in rounds if kind != self.main], most)
+        return {
+            "name": self.name, "cells": _cells([self.summary]), "state": self.state(),
+            "training": points(_shares(training, most)), "rounds": points([sum(each, []) for each in evaluation]),
+            "journals": [[os.path.basename(run.journal), link(run.journal)] for run in self.runs if run.journal]}
+
+
+def _groups(curves: List[_Curve]) -> List[Dict[str, Any]]:
+    """A row of the table per group: its name, its cells, and which curves it has."""
+    groups: Dict[Tuple[str, str], List[int]] = {}
+    for index, curve in enumerate(curves):
+        groups.setdefault(curve.group, []).append(index)
+    several = len({environment for environment, _ in groups}) > 1
+    return [{"name": " · ".join(group) if several else group[1], "runs": members,
+             "cells": _cells([curves[index].summary for index in members])} for group, members in groups.items()]
+
+
 def _find_directories(dir: str) -> List[str]:
     """The directory itself if it holds a run, else all below it that do, the newest first; no link is followed."""
     found = []
     for place, _, names in os.walk(dir):
-        records = [os.path.join(place, name) for name in names if name.endswith("monitor.csv")
-                   or name.startswith((FILE_PREFIX + ".episode_batch.", FILE_PREFIX + ".manifest."))]
-        if records and place == dir:
-            break
-        if records:
-            found.append((max(os.lstat(path).st_mtime for path in records), place))
+        times = [os.lstat(os.path.join(place, name)).st_mtime for name in names if name.endswith("monitor.csv")
+                 or name.startswith((FILE_PREFIX + ".episode_batch.", FILE_PREFIX + ".manifest."))]
+        if times and place == dir:
+            return [dir]
+        if times:
+            found.append((max(times), place))
     return [place for _, place in sorted(found, reverse=True)] or [dir]
 
 
 def _read_curves(dirs: Sequence[str]) -> Tuple[List[_Curve], str]:
-    """The curves of all directories, those of a group side by side; and a note that says what is left out."""
-    directories: List[str] = []
-    notes = []
+    """The curves of all directories, and a note that says what is left out."""
+    curves, notes = [], []
+    paths: Dict[str, str] = {}
     for dir in dirs:
         found = _find_directories(dir)
-        directories += sorted(set(found[:_MOST_RUNS]).difference(directories), key=lambda path: [
-            int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path)])      # run9 before run10
         if len(found) > _MOST_RUNS:
             notes.append(f"The newest {_MOST_RUNS} of the {len(found)} runs in {dir}.")
-    common = ""
-    if len(directories) > 1:
-        with contextlib.suppress(ValueError):       # several drives have nothing in common
-            common = os.path.commonpath(list(map(os.path.abspath, directories)))
-    curves = []
-    for directory in directories:
-        path = os.path.abspath(directory)
-        name = os.path.relpath(path, common) if common not in ("", path) else os.path.basename(path) or path
+        paths.update((directory, os.path.abspath(directory)) for directory in sorted(found[:_MOST_RUNS]))
+    common = os.path.commonpath(list(paths.values()))
+    for directory, path in paths.items():
+        name = os.path.basename(path) if path == common else os.path.relpath(path, common)
         try:
             curves.append(_Curve(directory, name, _read_runs(directory)))
-        except Error as problem:        # the others can do without one that was only found on the way
-            if directory in dirs:
+        except Error as problem:
+            if directory in dirs:       # the others can do without one that was only found on the way
                 raise
             notes.append(f"Left out: {problem}")
     if not curves:
         raise Error(notes[0])
-    groups = [curve.group for curve in curves]
-    return sorted(curves, key=lambda curve: groups.index(curve.group)), " ".join(notes)
+    return curves, " ".join(notes)
+
+
+def _read_cast(path: str) -> Dict[str, Any]:
+    """The screens of a text recording (asciicast v2), the seconds that each is shown, and whether some are cut off."""
+    frames: List[str] = []
+    screen, length, moment = "", 0, 0.0
+    with open(path, encoding="utf-8", errors="replace") as file:
+        json.loads(file.readline())
+        for moment, _, text in (json.loads(line) for line in file if line.endswith("\n")):      # not a torn one
+            # What is on the screen: colours stay, but what else moves the cursor is of no use in a page.
+            screen = re.sub(r"\r|\x1b\[[0-9;?]*[@-ln-~]", "", re.split(r"\x1b\[[23]J|\x1bc", screen + text)[-1])
+            length += len(screen)
+            if length > _CAST_LENGTH:
+                break
+            frames.append(screen)
+    return {"frames": frames or [""], "pace": moment / (len(frames) or 1),
+            "cut": "Cut after 200 kB." if length > _CAST_LENGTH else ""}
 
 
 def _page(curves: List[_Curve], link: Callable[[str], str], note: str = "", refresh: Optional[float] = None) -> str:
     """The whole page; `link` makes the address of a file that it shows."""
-    longest = max(curve.summary["seconds"] for curve in curves)
-    unit, unit_name = (3600, "h") if longest > 5400 else (60, "min") if longest > 90 else (1, "s")
     env_ids = sorted({curve.group[0] for curve in curves} - {_UNKNOWN, "None"}) or [curves[0].name]
     truths = {name: set(map(type, values)) <= {bool, type(None)}
-              for curve in curves for name, values in curve.measures().items()}
-    cards = [card for number, curve in enumerate(curves) for card in curve.cards(number, unit, link)]
+              for curve in curves for name, values in curve.measures.items()}
+    cards = [dict(video, run=run) for run, curve in enumerate(curves) for video in curve.videos]
+    for card in cards:
+        path = card.pop("path")
+        card["type"] = _MEDIA_TYPES.get(os.path.splitext(path)[1].lower())
+        try:
+            if path:
+                os.stat(path)               # says so where it has gone
+                card.update({"link": link(path)} if card["type"] else _read_cast(path))
+        except Exception as problem:        # a file may hold anything
+            card["trouble"] = "This recording cannot be read: %s" % (getattr(problem, "strerror", None) or problem)
+    most = max(150, 3000 // (1 + len(curves)))          # points of a curve: a screen has no room for more
     data = {
-        "title": ", ".join(env_ids) if len(env_ids) < 4 else "%d environments" % len(env_ids),
-        "note": note, "refresh": refresh, "written": time.time(), "unit": unit_name, "silent": _SILENT,
+        "title": ", ".join(env_ids), "note": note, "refresh": refresh, "written": time.time(), "silent": _SILENT,
+        "columns": _COLUMNS, "units": _UNITS,
         "axis": "steps" if any(len(set(curve.lengths)) > 1 for curve in curves) else "episodes",
-        "evaluated": any("e" in curve.types for curve in curves), "columns": _COLUMNS,
         "measures": [{"name": name, "truth": truth} for name, truth in truths.items()],
-        "runs": [curve.page(max(150, min(_MOST_POINTS, 6000 // len(curves))), unit, link) for curve in curves],
-        "groups": _groups(curves), "cards": sorted(cards, key=lambda card: -card["ended"])}
+        "runs": [curve.page(most, link) for curve in curves], "groups": _groups(curves),
+        "cards": sorted(cards, key=lambda card: -card["ended"])}
     # No "<" of a name or a text can end the script element that it stands in.
     return _PAGE.replace("@@data@@", json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))
 
 
 def _link_from(directory: str) -> Callable[[str], str]:
     """How a page in the directory refers to a file: relative, so that they may be moved together."""
-    def link(path: str) -> str:
-        import pathlib
-        import urllib.parse
-        try:
-            relative = os.path.relpath(os.path.abspath(path), os.path.abspath(directory))
-        except ValueError:          # another drive
-            return pathlib.Path(path).as_uri()
-        return urllib.parse.quote(os.fsencode(relative.replace(os.sep, "/")))
-    return link
+    from urllib.parse import quote
+    return lambda path: quote(os.fsencode(os.path.relpath(path, directory).replace(os.sep, "/")))
 
 
 def _embedded(path: str) -> str:
@@ -2723,17 +2387,27 @@ def _embedded(path: str) -> str:
 
 
 class Report:
-    """What one or several directories recorded, to look at; a notebook shows it as the last line of a cell.
+    """What one or several directories hold, to look at; a notebook shows it as the last line of a cell.
+
+    Args:
+        dirs: directories of this module, of gym's Monitor or of Stable-Baselines3's, finished or still being written.
+            One that holds no run itself stands for all runs below it.
+        embed: whether the videos are put into the page itself, so that it can be sent alone.
 
     Attributes:
-        summary: the numbers of ``report --json``, of all the directories taken together, and under ``"runs"``
-            a list with those of each. None where there is no number.
+        summary: the numbers of ``report --json``, of all directories together, and of each in a list ``"runs"``.
         html: the page. It refers to the videos as a file in the first directory would, or holds them.
+
+    Raises:
+        Error: there is no directory, or one that cannot be read.
     """
 
-    def __init__(self, curves: List[_Curve], link: Callable[[str], str], note: str = "") -> None:
-        self._curves, self._link, self._note = curves, link, note
-        together = curves[0].summary
+    def __init__(self, *dirs: _PathLike, embed: bool = False) -> None:
+        if not dirs:
+            raise Error("report() needs at least one directory")
+        curves, self._note = _read_curves([os.fspath(dir) for dir in dirs])
+        self._link = _embedded if embed else _link_from(os.fspath(dirs[0]))
+        self._curves, together = curves, curves[0].summary
         if len(curves) > 1:
             together = dict(_Curve("", "", [run for curve in curves for run in curve.runs]).summary, directory=None)
         self.summary: Dict[str, Any] = dict(together, runs=[curve.summary for curve in curves])
@@ -2748,211 +2422,164 @@ class Report:
                 'allowfullscreen></iframe>' % html.escape(_page(self._curves, _embedded, self._note)))
 
 
-def report(*dirs: _PathLike, embed: bool = False) -> Report:
-    """The report of one or several recorded directories, finished or still being written.
-
-    Args:
-        dirs: directories of this module, of gym's Monitor or of Stable-Baselines3's. One that holds no run itself
-            stands for all runs below it.
-        embed: whether the videos are put into the page itself, so that it can be sent alone.
-
-    Raises:
-        Error: there is no directory, or one that cannot be read.
-    """
-    if not dirs:
-        raise Error("report() needs at least one directory")
-    curves, note = _read_curves([os.fspath(dir) for dir in dirs])
-    return Report(curves, _embedded if embed else _link_from(os.fspath(dirs[0])), note)
+report = Report     # report("runs/first") reads as what it does
 
 
 _PAGE = r"""<!DOCTYPE html>
 <html lang="en">
-<head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <title>Report</title>
 <style>
 :root {
-  color-scheme: light dark; --paper: #fcfcfa; --panel: #f2f2ee; --ink: #1c1d20; --soft: #5a5e66; --rule: #dddcd6;
-  --c0: #1f63b5; --c1: #bf4a0a; --c2: #18794e; --c3: #8a3ab9; --c4: #b4233c; --c5: #0b7285; --c6: #8a6100;
-  --c7: #b32b78;
+  color-scheme: light dark; --paper: light-dark(#fcfcfa, #15171a); --panel: light-dark(#f2f2ee, #1f2226);
+  --ink: light-dark(#1c1d20, #e9e8e4); --soft: light-dark(#5a5e66, #a4a8b0); --rule: light-dark(#dddcd6, #34383e);
+  --c0: light-dark(#1f63b5, #6fb1f7); --c1: light-dark(#bf4a0a, #f79a5c); --c2: light-dark(#18794e, #5fcb95);
+  --c3: light-dark(#8a3ab9, #cd97ec); --c4: light-dark(#b4233c, #f7848f); --c5: light-dark(#0b7285, #55c8d9);
+  --c6: light-dark(#8a6100, #dab54e); --c7: light-dark(#b32b78, #f28fc0);
 }
-@media screen and (prefers-color-scheme: dark) {
-  :root {
-    --paper: #15171a; --panel: #1f2226; --ink: #e9e8e4; --soft: #a4a8b0; --rule: #34383e; --c0: #6fb1f7; --c1: #f79a5c;
-    --c2: #5fcb95; --c3: #cd97ec; --c4: #f7848f; --c5: #55c8d9; --c6: #dab54e; --c7: #f28fc0;
-  }
-}
-* { box-sizing: border-box } [hidden] { display: none !important }
+* { box-sizing: border-box } h1, h2, p { margin: 0 } section, footer { margin-top: 1.5rem } label { cursor: pointer }
 body {
   max-width: 76rem; margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 2.5rem); background: var(--paper); color: var(--ink);
   overflow-wrap: anywhere; font: 15px/1.5 system-ui, sans-serif; font-variant-numeric: tabular-nums;
 }
-header, .bar { display: flex; flex-wrap: wrap; align-items: baseline; gap: .25rem 1.25rem }
-header p, footer, figcaption, .note, .bar label { margin: 0; color: var(--soft); font-size: .875rem }
-h1 { margin: 0; font-size: 1.75rem; font-weight: 650; line-height: 1.2; letter-spacing: -.015em }
-h2 { margin: 0 auto 0 0; font-size: 1.15rem; font-weight: 650 }
+header, .bar { display: flex; flex-wrap: wrap; align-items: baseline; gap: .25rem 1.25rem } h1 { font-size: 1.75rem }
+h2 { margin-right: auto; font-size: 1.15rem } h3, .switch { text-transform: capitalize }
 h3 { display: flex; justify-content: space-between; margin: .75rem 0 .25rem }
-h3, thead th { color: var(--soft); font-size: .8125rem; font-weight: 400 }
-section { margin-top: 1.75rem }
+h3, thead, p, footer, figcaption, .bar label { color: var(--soft); font-size: .85rem; font-weight: 400 }
 .table { max-height: 19rem; margin-top: 1rem; overflow: auto; border: solid var(--rule); border-width: 1px 0 }
 table { width: 100%; border-collapse: collapse; white-space: nowrap }
-th, td { padding: .25rem .75rem; font-weight: 400; text-align: right }
-th:first-child { position: sticky; left: 0; padding-left: .25rem; background: var(--paper); text-align: left }
-thead th { position: sticky; top: 0; z-index: 1; background: var(--paper) } thead th:first-child { z-index: 2 }
-.group > * { border-top: 1px solid var(--rule); font-weight: 600 }
-.inner th:first-child { padding-left: 1.5rem }
-label, button, summary { cursor: pointer }
-input[type=checkbox] { margin: 0 .5em 0 0; vertical-align: -.1em; accent-color: var(--c, var(--c0)) }
+th, td { padding: .25rem .75rem; font-weight: inherit; text-align: right }
+.table th, thead { position: sticky; top: 0; left: 0; background: var(--paper) } thead { z-index: 1 }
+.group { border-top: 1px solid var(--rule); font-weight: 600 } tr.inner th { padding-left: 1.5rem }
+th:first-child { padding-left: .25rem; text-align: left } [type=checkbox] { margin: 0 .5em 0 0; accent-color: var(--c) }
 .dot { display: inline-block; width: .7em; height: .7em; margin-right: .45em; border-radius: 50%; background: var(--c) }
 .switch { display: flex; margin: 0; padding: 2px; border: 0; border-radius: 8px; background: var(--panel) }
-.switch legend, .said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }
-.switch input { position: absolute; opacity: 0 }
-.switch span { display: block; padding: .1rem .8rem; border-radius: 6px }
-.switch :checked + span { background: var(--paper); color: var(--ink); box-shadow: 0 0 0 1px var(--rule) }
-:focus-visible, .switch :focus-visible + span { outline: 2px solid var(--c0); outline-offset: 2px }
-button {
-  padding: .05rem .6rem; border: 1px solid var(--rule); border-radius: 6px; background: var(--paper); color: var(--ink);
-  font: .8125rem system-ui, sans-serif;
-}
-button:hover { background: var(--panel) }
-#plots { display: flex; flex-wrap: wrap; gap: 0 2rem }
-.plot { position: relative; flex: 1 1 26rem; min-width: min(100%, 18rem) } .plot:first-child { flex-basis: 100% }
-svg { display: block; width: 100%; overflow: visible; touch-action: pan-y; user-select: none }
-svg text { fill: var(--soft); font: 12px system-ui, sans-serif } .grid { stroke: var(--rule); fill: none }
+.switch input { position: absolute; opacity: 0 } .switch span { padding: .2rem .8rem; border-radius: 6px }
+:checked + span { background: var(--paper); color: var(--ink); box-shadow: 0 0 0 1px var(--rule) }
+:focus-visible, :focus-visible + span { outline: 2px solid var(--c0); outline-offset: 2px }
+button, i, .tip { border: 1px solid var(--rule); border-radius: 6px; background: var(--paper); color: var(--ink) }
+#plots { display: flex; flex-wrap: wrap; gap: 0 2rem } .plot:first-child { flex-basis: 100% }
+.plot { position: relative; flex: 1 1 26rem; min-width: min(100%, 18rem) } .grid { stroke: var(--rule) }
+svg { display: block; width: 100%; overflow: visible; touch-action: pan-y; user-select: none; outline: none }
+svg text { fill: var(--soft); font: 12px system-ui, sans-serif } .band { fill: var(--c); opacity: .16 }
 .line { stroke: var(--c); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; fill: none }
-.thin { stroke-width: 1.25; opacity: .75 } .thick { stroke-width: 3 }
-.points { stroke: var(--c); stroke-linecap: round; fill: none; opacity: .35 } .band { fill: var(--c); opacity: .16 }
+.inner .line { stroke-width: 1.25; opacity: .75 } .group .line { stroke-width: 3 } .mark:hover { fill: var(--ink) }
+.points { stroke: var(--c); stroke-linecap: round; opacity: .35 }
 .round { stroke: var(--c); stroke-width: 1.5; fill: var(--paper) }
-.cursor { stroke: var(--soft); stroke-dasharray: 2 3; pointer-events: none }
-.choice { fill: var(--c0); opacity: .15; pointer-events: none }
-.mark { fill: var(--c); cursor: pointer; outline-offset: 0 } .mark:hover, .mark:focus { fill: var(--ink) }
-.tip {
-  position: absolute; top: 2rem; z-index: 3; padding: .3rem .2rem; border: 1px solid var(--rule); border-radius: 6px;
-  background: var(--paper); box-shadow: 0 2px 10px #0003; font-size: .8125rem; pointer-events: none;
-}
-.tip td, .tip th { position: static; padding: 0 .5rem }
+.cursor { stroke: var(--soft); stroke-dasharray: 2 3; fill: var(--c0); fill-opacity: .15; pointer-events: none }
+.mark { fill: var(--c); stroke: transparent; stroke-width: 3; cursor: pointer }
+.tip { position: absolute; z-index: 2; font-size: .8125rem; pointer-events: none }
+.plot:not(:hover, :has(:focus-visible)) :is(.tip, .cursor), .tip:empty { display: none }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); gap: 1.25rem 1rem }
-.cards { margin-top: .75rem } .card { min-width: 0; margin: 0; border-radius: 8px }
-.card i { float: right; padding: 0 .4em; border: 1px solid var(--rule); border-radius: 6px; font-style: normal }
-.card b, .card i { color: var(--ink) }
-.media { display: block; width: 100%; margin: 0; border-radius: 8px; background: var(--panel) }
-video.media, img.media { aspect-ratio: auto 4 / 3 } p.media { padding: 1rem }
-pre.media { min-height: 8rem; padding: .75rem; overflow: auto; font: 12px/1.35 ui-monospace, monospace }
-pre.media { margin-bottom: .35rem; background: #1a1d21; color: #e4e4e0 }
-footer { margin-top: 2rem; padding-top: .75rem; border-top: 1px solid var(--rule) }
-footer a { margin-right: 1em; color: inherit }
+.card { min-width: 0; margin: .75rem 0 0 } i { float: right; padding: 0 .4em; font-style: normal }
+.media { display: block; width: 100%; margin-bottom: .25rem; border-radius: 8px; background: var(--panel) }
+.media { aspect-ratio: auto 4 / 3; overflow: auto } p.media, pre { margin: 0; padding: .75rem }
+pre.media { background: #1a1d21; color: #e4e4e0; font: 12px/1.35 ui-monospace, monospace }
+.card:not(:hover, :focus-within) input { visibility: hidden } b { color: var(--ink) }
+footer { padding-top: .75rem; border-top: 1px solid var(--rule) } a { margin-right: 1em; color: inherit }
 @media print {
-  :root { color-scheme: light; --paper: #fff } body { padding: 0; font-size: 10pt }
-  .table { max-height: none; overflow: visible }
-  .bar fieldset, .bar label, button, .tip, video:not(.ready) { display: none }
-  .plot, .card { flex-basis: 100%; break-inside: avoid } h2 { break-after: avoid } * { print-color-adjust: exact }
+  :root { color-scheme: light; --paper: #fff } body { padding: 0; font-size: 10pt } * { print-color-adjust: exact }
+  .bar label, .switch, button, .tip, .card input, video:not(.ready) { display: none } .table { max-height: none }
+  .plot, .card { flex-basis: 100%; break-inside: avoid } h2 { break-after: avoid }
 }
 </style>
-</head>
-<body>
-<header><h1></h1><p id="head"></p><label hidden><input type="checkbox" id="live" checked>Live</label></header>
-<p class="note" id="note"></p>
-<noscript><p>A script in this page draws the report, and scripts are turned off.</p></noscript>
-<main>
-<div class="table" tabindex="0" role="region" aria-label="Numbers of every run"></div>
-<section id="curves" aria-label="Curves">
-<div class="bar"><h2>Curves</h2><button type="button" id="whole" hidden>See all</button>
-<label>Smoothing <input type="range" id="smooth" min="0" step="1"> <output id="window"></output></label>
-<fieldset class="switch"><legend>Horizontal axis</legend>
-<label><input type="radio" name="axis" value="steps"><span>Steps</span></label>
-<label><input type="radio" name="axis" value="episodes"><span>Episodes</span></label>
-<label><input type="radio" name="axis" value="time"><span>Time</span></label></fieldset></div>
-<div id="plots"></div><p class="said" aria-live="polite"></p>
-</section>
-<section id="videos" aria-label="Videos"><h2>Videos</h2><div class="cards"></div>
-<details hidden><summary class="note"></summary><div class="cards"></div></details></section>
-</main>
-<footer></footer>
+<noscript>A script in this page draws the report, and scripts are turned off.</noscript>
 <script type="application/json" id="data">@@data@@</script>
-<script>
-'use strict';
-(() => {
-const $ = selector => document.querySelector(selector), all = selector => [...document.querySelectorAll(selector)];
-const data = JSON.parse($('#data').textContent), {runs, groups, cards} = data;
-if (location.hash === '#asked') return void parent.postMessage(data.written, '*');      // see the end of this script
+<script type="module">
+const $ = (what, node = document) => node.querySelector(what), all = what => [...document.querySelectorAll(what)];
+const data = JSON.parse($('#data').textContent), {runs, groups, cards, measures} = data;
+if (location.hash === '#asked')                     // in the hidden frame of an open page, where nothing is drawn
+  await new Promise(() => parent.postMessage(data.written, '*'));
 
-const make = (tag, attributes, ...children) => {    // a text becomes a text node: no name of a run is ever markup
-  const node = /^(svg|g|path|text|rect|clipPath|title)$/.test(tag)
-    ? document.createElementNS('http://www.w3.org/2000/svg', tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes))
-    if (typeof value === 'function') node.addEventListener(name, value); else node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-};
+// What is put into a template is escaped unless it is one itself: no name or text of a run is ever markup.
+const safe = text => String(text).replace(/[&<>"']/g, char => `&#${char.charCodeAt()};`);
+const html = (parts, ...values) => ({markup: String.raw({raw: parts}, ...values.map(value =>
+  [value].flat(2).map(one => one.markup ?? safe(one)).join('')))});
+const fill = (node, {markup}) => { node.innerHTML = markup; };
+const sum = values => values.reduce((a, b) => a + b, 0);
+const sorted = (list, key = v => v) => [...list].sort((a, b) => key(a) - key(b));
 const COMPACT = new Intl.NumberFormat('en', {notation: 'compact', maximumSignificantDigits: 4});
-const number = (v, compact = 1e8) => v === null ? 'not finite' : (Math.abs(v) < 999.95 || Math.abs(v) >= 1e15
-  ? String(+v.toPrecision(4)) : Math.abs(v) >= compact ? COMPACT.format(v) : Math.round(v).toLocaleString('en')
-).replace('-', '\u2212');
+const number = (v, most = 1e8) => v === null ? 'not finite' : Math.abs(v) < 999.95 || Math.abs(v) >= 1e15
+  ? String(+v.toPrecision(4)) : Math.abs(v) < most ? Math.round(v).toLocaleString('en') : COMPACT.format(v);
 const percent = v => v === null ? number(v) : `${+(100 * v).toPrecision(3)} %`;
-const duration = s => s < 60 ? `${Math.round(s)} s` : s < 5400 ? `${Math.round(s / 60)} min`
-  : s < 1e5 ? `${(s / 3600).toFixed(1)} h` : `${(s / 86400).toFixed(1)} d`;
-const sorted = (list, key) => [...list].sort((a, b) => key(a) - key(b));
+const unitOf = seconds => data.units.find(([unit]) => seconds >= unit) || data.units.at(-1);
 
 // What the reader chooses goes into the address: it outlives a reload, and can be sent to somebody.
 const address = new URLSearchParams(location.hash.slice(1)), off = new Set(address.getAll('off'));
-const longest = Math.max(1, ...runs.map(run => run.training.n.reduce((a, b) => a + b, 0)));
-const WINDOWS = [1, 10, 100, 1e3, 1e4, 1e5].flatMap(w => [w, 2 * w, 5 * w]).filter(w => w < 2 || w <= longest / 2);
-const usual = WINDOWS.filter(w => w < 2 || w <= Math.max(longest / 20, Math.min(10, longest / 4))).pop();
-let axis = address.get('axis') || data.axis, smooth = +address.get('smooth') || usual;
-let zoom = address.has('zoom') ? address.get('zoom').split(',').map(Number) : null;
-const remember = place => {
-  const live = $('#live').checked ? {} : {live: 'no'};
-  const chosen = new URLSearchParams({axis, smooth, ...zoom && {zoom}, ...live, ...place});
-  off.forEach(name => chosen.append('off', name));
-  try { history.replaceState(null, '', '#' + chosen); } catch (_) { /* the frame in a notebook has no address */ }
-};
+const longest = Math.max(2, ...runs.map(run => sum(run.training.n)));
+const WINDOWS = [1, 10, 100, 1e3, 1e4, 1e5].flatMap(w => [w, 2 * w, 5 * w]).filter(w => w <= longest / 2);
+let smooth = +address.get('smooth') || WINDOWS.filter(w => w <= Math.max(10, longest / 20)).pop();
+let axis = address.get('axis') || data.axis, zoom = address.get('zoom')?.split(',').map(Number);
 
-// Head and table, which is the legend too. Runs have their group's colour where there are groups to be told apart.
-const grouped = groups.length > 1 && groups.length < runs.length;
-const groupOf = run => groups.findIndex(group => group.runs.includes(run));
-const colour = run => `--c: var(--c${(grouped ? groupOf(run) : run) % 8})`;
-const shown = () => [...runs.keys()].filter(run => !off.has(runs[run].name));
-const head = () => {
-  const states = runs.map(({state: {since, patience, text}}) => {
-    const silence = Math.max(0, (data.refresh ? Date.now() / 1000 : data.written) - since);
-    return (silence > patience ? data.silent : text).replace('{}', duration(silence));
-  });
-  const running = states.filter(state => state.startsWith('running')).length;
-  $('#head').textContent = (runs.length > 1 ? [`${runs.length} runs`, running ? `${running} running` : '']
-    : [runs[0].name, ...states]).filter(Boolean).join(' · ');
-  all('.member').forEach((row, i) => { row.title = states[i]; });
-};
-const boxes = [], seen = (_, i) => data.evaluated || data.columns[i] !== 'Evaluation';
-const row = (kind, name, cells, members) => {
-  const box = make('input', {type: 'checkbox', change: () => {
-    members.forEach(i => off[box.checked ? 'delete' : 'add'](runs[i].name));
-    update();
-  }});
-  const style = kind === 'group' && !grouped ? '--c: var(--ink)' : colour(members[0]);
-  const label = runs.length < 2 ? name : make('label', {style}, box, name);
-  boxes.push([box, members]);
-  return make('tr', {class: kind}, make('th', {scope: 'row'}, label),
-    ...cells.filter(seen).map(cell => make('td', {}, cell.replace(/^-/, '\u2212'))));
-};
-const table = () => $('.table').append(make('table', {}, make('thead', {}, make('tr', {},
-  ...['Run', ...data.columns.filter(seen)].map(name => make('th', {scope: 'col'}, name)))),
-make('tbody', {}, ...groups.flatMap(({name, cells, runs: members}) => [
-  ...members.length > 1 ? [row('group', `${name}, ${members.length} runs`, cells, members)] : [],
-  ...members.map(i => row(members.length > 1 ? 'member inner' : 'member', runs[i].name, runs[i].cells, [i]))]))));
+// A row of the table, which is the legend too, is a run or the mean of a group. Several groups have a colour each.
+const rows = groups.flatMap((group, g) => {
+  const several = group.runs.length > 1, colour = i => `--c: var(--c${(groups.length > 1 ? g : i) % 8})`;
+  const mean = {...group, kind: 'group', style: groups.length > 1 ? colour() : '--c: var(--ink)'};
+  return [...several ? [mean] : [], ...group.runs.map(i => Object.assign(runs[i],
+    {runs: [i], kind: several ? 'inner' : 'alone', style: colour(i)}))];
+});
+const shown = row => row.runs.some(i => !off.has(runs[i].name));
+const dotted = run => html`<span style="${run.style}"><span class="dot"></span>${run.name}</span>`;
+const filled = (_, i) => runs.some(({cells}) => cells[i] !== '-');
+const label = ({name, runs: {length}, style}) => runs.length < 2 ? name
+  : html`<label style="${style}"><input type="checkbox">${name}${length > 1 ? `, ${length} runs` : ''}</label>`;
+const describe = card => [...runs.length > 1 ? [runs[card.run].name] : [], card.title, ...card.facts].join(', ');
+const COLOURS = ['#4a4f57', '#f2777a', '#79c98a', '#e6c15c', '#7ab0f5', '#d096e0', '#5fc9d6', '#f4f4f0'];
+const terminal = text => html`${text.split(/\x1b\[([\d;]*)m/).map((part, i, parts) => {     // as a terminal colours it
+  const style = (parts[i - 1] || '').split(';').map(code => /^[39]\d$/.test(code) ? `color: ${COLOURS[code % 10]}`
+    : /^(4|10)\d$/.test(code) ? `background: ${COLOURS[code % 10]}; color: #1a1d21` : '');
+  return i % 2 ? '' : html`<span style="${style.join(';')}">${part}</span>`;
+})}`;
+const media = ({trouble, frames, type, link, cut}, label) => trouble ? html`<p class="media">${trouble}</p>`
+  : frames ? html`<pre class="media" role="img" aria-label="${label}">${terminal(frames[0])}</pre>
+    <input type="range" value="0" max="${frames.length - 1}" aria-label="Frame"> ${cut}`
+  : type === 'image/png' ? html`<img class="media" loading="lazy" src="${link}" alt="${label}">`
+  : html`<video class="media" src="${link}" loading="lazy" preload="auto" muted loop playsinline
+    onloadeddata="this.classList.add('ready')" aria-label="${label}"></video>`;
 
-// Curves. A point is an episode, or several neighbours; what is not finite is null, and leaves a gap.
-const points = (run, kind, name) => {
-  const {n, steps, episodes, columns, [axis]: places} = runs[run][kind], [means, lows, highs] = columns[name] || [[]];
+document.title = `${data.title} · report`;
+fill(document.body, html`<header><h1>${data.title}</h1><p id="head"></p></header><p>${data.note}</p><main>
+<div class="table" tabindex="0" role="region" aria-label="Numbers of every run"><table><thead><tr>
+  ${['Run', ...data.columns.filter(filled)].map(name => html`<th scope="col">${name}</th>`)}</tr></thead><tbody>
+  ${rows.map(row => html`<tr class="${row.kind}"><th scope="row">${label(row)}</th>
+  ${row.cells.filter(filled).map(cell => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div>
+<section id="curves" aria-label="Curves"><div class="bar"><h2>Curves</h2>
+  <label>Smoothing <input type="range" id="smooth" max="${WINDOWS.length - 1}" value="${WINDOWS.indexOf(smooth)}">
+  <output id="window"></output></label>
+  <fieldset class="switch" aria-label="Horizontal axis">${['steps', 'episodes', 'time'].map(name => html`<label>
+  <input type="radio" name="axis" value="${name}" ${name === axis ? 'checked' : ''}><span>${name}</span></label>`)}
+  </fieldset></div><div id="plots">${measures.map(({name}) => html`<div class="plot"><h3>${name}
+  <button type="button" aria-label="${name} as SVG">SVG</button></h3><svg tabindex="0" role="group"
+  aria-label="${name}: the arrow keys read it out, Escape shows all of it"></svg><div class="tip" role="status"></div>
+  </div>`)}</div></section>
+<section id="videos" aria-label="Videos"><h2>Videos</h2><div class="cards">${cards.map((card, i) => html`
+  <figure class="card" title="${card.file}" tabindex="${i && -1}">${media(card, describe(card))}<figcaption>
+  ${card.badge ? html`<i>${card.badge}</i>` : ''}${runs.length > 1 ? html`${dotted(runs[card.run])} · ` : ''}
+  <b>${card.title}</b> ${card.facts.join(' · ')}</figcaption></figure>`)}</div></section></main>
+<footer>Written ${new Date(data.written * 1000).toLocaleString('sv')} by gym_monitor. ${runs.flatMap(run =>
+  run.journals.filter(([, link]) => link).map(([file, link]) =>
+  html`<a href="${link}">${runs.length > 1 ? `${run.name}/` : ''}${file}</a> `))}</footer><iframe hidden></iframe>`);
+$('#videos').hidden = !cards.length;
+$('#curves').hidden = $('.table').hidden = runs.every(run => !run.training.n.length);
+
+// Curves. A point is an episode, or several neighbours, and `y` the mean of the last `smooth` episodes up to there.
+const points = ({n, steps, episodes, columns, [axis]: places}, name) => {
+  const [means = [], lows = means, highs = means] = columns[name] || [];
   return means.map((mean, i) => {
-    let sum = 0, count = 0;                       // of the last `smooth` episodes
-    for (let j = i; j >= 0 && count < smooth; j--) if (means[j] !== null) {
-      sum += means[j] * n[j];
-      count += n[j];
-    }
-    return {x: places[i], y: mean === null ? null : sum / count, mean, low: lows ? lows[i] : mean,
-      high: highs ? highs[i] : mean, step: steps[i], episode: episodes[i]};
+    let total = 0, count = 0;
+    for (let j = i; j >= 0 && count < smooth; j--)
+      if (means[j] !== null) [total, count] = [total + means[j] * n[j], count + n[j]];
+    return {x: places[i], y: total / count, mean, low: lows[i], high: highs[i], step: steps[i], episode: episodes[i]};
+  }).filter(({y}) => !isNaN(y));
+};
+const average = lines => {                        // mean ± sample standard deviation, as far as all runs reach
+  const from = Math.max(...lines.map(line => line[0].x)), to = Math.min(...lines.map(line => line.at(-1).x));
+  return lines.length < 2 ? [] : sorted(lines.flat().map(({x}) => x).filter(x => x >= from && x <= to)).map(x => {
+    const heights = lines.map(line => line.findLast(point => point.x <= x).y), y = sum(heights) / lines.length;
+    const spread = Math.sqrt(sum(heights.map(height => (height - y) ** 2)) / (lines.length - 1));
+    return {x, y, low: y - spread, high: y + spread};
   });
 };
 const ticks = (low, high, count) => {
@@ -2961,298 +2588,169 @@ const ticks = (low, high, count) => {
   return [...Array(Math.max(0, Math.floor(high / step + 1e-9) - first + 1)).keys()].map(k => (first + k) * step);
 };
 const extent = visible => {     // one point in a hundred is left out where that gives the others four times the room
-  const lows = sorted(visible.map(({low}) => low), v => v), highs = sorted(visible.map(({high}) => high), v => -v);
-  const few = visible.length < 20 ? 0 : Math.ceil(visible.length / 100);
-  let [low = 0, high = 1] = [lows[0], highs[0]];
-  if (highs[few] > lows[few] && high - low > 4 * (highs[few] - lows[few])) [low, high] = [lows[few], highs[few]];
-  const span = high - low, pad = span > 1e-9 * Math.abs(high) ? span * .06 : Math.abs(high) * .1 || 1;
+  const [lows, highs] = ['low', 'high'].map(key => sorted(visible.map(one => one[key])));
+  const [whole, most] = [0, Math.round(visible.length / 100)].map(few => [lows[few] ?? 0, highs.at(-1 - few) ?? 1]);
+  const [low, high] = most[1] > most[0] && whole[1] - whole[0] > 4 * (most[1] - most[0]) ? most : whole;
+  const pad = high - low > 1e-9 * Math.abs(high) ? (high - low) * .06 : Math.abs(high) * .1 || 1;
   return [low - pad, high + pad];
 };
-const spread = (lines, {X, Y}) => {               // mean ± sample standard deviation, as far as all runs reach
-  const from = Math.max(...lines.map(line => line[0].x)), to = Math.min(...lines.map(line => line[line.length - 1].x));
-  if (lines.length < 2 || from > to) return [];
-  const grid = [...Array(201).keys()].map(k => from + (to - from) * k / 200).map(x => {
-    const heights = lines.map(line => {
-      const j = Math.max(1, line.findIndex(point => point.x >= x)), [a, b] = [line[j - 1], line[j] || line[j - 1]];
-      return b.x > a.x ? a.y + (x - a.x) / (b.x - a.x) * (b.y - a.y) : b.y;
-    });
-    const mean = heights.reduce((a, b) => a + b) / lines.length;
-    const deviation = Math.sqrt(heights.reduce((a, y) => a + (y - mean) ** 2, 0) / (lines.length - 1));
-    return [0, 1, -1].map(side => `${X(x)} ${Y(mean + side * deviation)}`);
-  });
-  const [middle, top, bottom] = [0, 1, 2].map(i => grid.map(at => at[i]));
-  return [make('path', {class: 'band', d: `M${top.concat(bottom.reverse()).join('L')}z`}),
-    make('path', {class: 'line thick', d: `M${middle.join('L')}`})];
-};
-const curve = ({X, Y, width, name, show}, run, line, rounds) => {
-  const known = line.filter(({y}) => y !== null), single = known.every(({low, high}) => low === high);
-  const [first, last] = [known[0], known[known.length - 1]].map(point => point ? show(point.y) : 'nothing');
-  const each = (some, path) => some.filter(({mean}) => mean !== null).map(path).join('');
-  const bars = some => each(some, ({x, low, high}) => `M${X(x)} ${Y(low)}V${Y(high)}`);
-  const size = single ? (known.length * runs.length > 1000 ? 2.5 : 4) : Math.max(1.5, width / known.length);
-  const step = ({x, y}, i) => y === null ? ''
-    : `${i && line[i - 1].y !== null ? 'L' : 'M'}${X(x)} ${Y(y)}${i ? '' : 'h0'}`;
-  return make('g', {role: 'img', style: colour(run),
-    'aria-label': `Mean ${name} of ${runs[run].name}: from ${first} to ${last}`},
-  make('path', {class: 'points', 'stroke-width': size, d: show === percent ? '' : bars(line)}),
-  make('path', {class: groups[groupOf(run)].runs.length > 1 ? 'line thin' : 'line', d: line.map(step).join('')}),
-  make('path', {class: 'round',
-    d: bars(rounds) + each(rounds, ({x, mean}) => `M${X(x)} ${Y(mean) - 4}l4 4l-4 4l-4-4z`)}));
-};
-const MARK = 11, LEFT = 56, RIGHT = 16;
-const name = card => [...runs.length > 1 ? [runs[card.run].name] : [], card.title, ...card.facts].join(', ');
-const marks = ({X, base, width, rows, videos}) => {     // one per video, side by side, in rows where they are many
-  const found = sorted(videos, card => card.at[axis]), places = [];
-  found.forEach((card, k) => {
-    places[k] = Math.max(X(card.at[axis]) - MARK / 2, k < rows ? 0 : places[k - rows] + MARK);
-  });
-  for (let k = found.length - 1; k >= 0; k--)
-    places[k] = Math.min(places[k], k + rows < found.length ? places[k + rows] - MARK : LEFT + width);
-  return found.map((card, k) => make('g', {class: 'mark', role: 'link', 'aria-label': `Video: ${name(card)}`,
-    style: colour(card.run), transform: `translate(${places[k]} ${base + 4 + k % rows * MARK})`,
-    click: () => reveal(card)}, make('rect', {width: MARK, height: MARK, opacity: 0}),
-  make('path', {d: 'M2 1v9l8-4.5z'}), make('title', {}, name(card))));
-};
-const plots = data.measures.map(({name, truth}, i) => {
-  const title = name[0].toUpperCase() + name.slice(1), tip = make('div', {class: 'tip', hidden: ''});
-  const svg = make('svg', {tabindex: 0, role: 'group',
-    'aria-label': `${title}: the arrow keys read it out, Escape shows all of it`});
-  const plot = {name, svg, tip, first: i === 0, show: truth ? percent : number};
-  const button = make('button', {type: 'button', click: () => save(plot), 'aria-label': `${title} as SVG`}, 'SVG');
-  $('#plots').append(make('div', {class: 'plot'}, make('h3', {}, title, button), svg, tip));
-  return plot;
-});
-const measure = plot => {                         // what is to be seen of a plot, and how that maps onto the screen
-  const now = shown(), w = Math.max(240, plot.svg.clientWidth), width = w - LEFT - RIGHT;
-  const [lines, rounds] = ['training', 'rounds'].map(kind => now.map(run => points(run, kind, plot.name)));
-  const everything = lines.concat(rounds).flat(), base = plot.first ? Math.min(310, Math.max(210, w * .4)) : 140;
-  const [from, to] = zoom || [0, Math.max(0, ...everything.map(({x}) => x)) || 1];
-  const visible = everything.filter(({x, mean}) => x >= from && x <= to && mean !== null);
-  const [low, high] = plot.show === percent ? [-.04, 1.04] : extent(visible);
-  const videos = cards.filter(({at, run}) =>
-    plot.first && at && now.includes(run) && at[axis] >= from && at[axis] <= to);
-  const X = x => +(LEFT + (x - from) / (to - from) * width).toFixed(1);
-  const Y = y => +Math.max(-9999, Math.min(9999, base - (y - low) / (high - low) * (base - 14))).toFixed(1);
-  const rows = Math.ceil(2 * videos.length * MARK / width);
-  return Object.assign(plot, {now, w, width, lines, rounds, base, from, to, low, high, visible, videos, rows, X, Y});
-};
-const backdrop = ({w, width, base, from, to, low, high, visible, rows, X, Y, show, first}) => {
-  const text = (x, y, anchor, words) => make('text', {x, y, 'text-anchor': anchor}, words);
-  const grid = d => make('path', {class: 'grid', d}), bottom = base + rows * MARK + 24;
-  const beyond = sorted(visible.map(one => one.high > high ? one.high : one.low).filter(v => v < low || v > high),
-    v => -Math.abs(v));
+const LEFT = 56, RIGHT = 16, MARK = 11;
+const placeOf = ({run, place}) => runs[run].training[axis].at(runs[run].training.episodes.findIndex(e => e >= place));
+const backdrop = ({w, width, base, from, to, visible, low, high, layers, X, Y, show, first}) => {
+  const text = (x, y, anchor, words) => html`<text x="${x}" y="${y}" text-anchor="${anchor}">${words}</text>`;
+  const grid = d => html`<path class="grid" d="${d}"/>`, [unit, word] = axis === 'time' ? unitOf(to) : [1, ''];
+  const beyond = visible.map(one => one.high > high ? one.high : one.low).filter(v => v < low || v > high);
   return [grid(`M${LEFT} ${base}h${width}`),
-    ...ticks(low, high, first ? 5 : 3).flatMap(v =>
+    ticks(low, high, first ? 5 : 3).flatMap(v =>
       [grid(`M${LEFT} ${Y(v)}h${width}`), text(LEFT - 8, Y(v) + 4, 'end', show(v, 1e4))]),
-    ...ticks(from, to, Math.max(3, Math.min(6, w / 90))).flatMap(v => [grid(`M${X(v)} ${base}v5`),
-      text(X(v), bottom, 'middle', axis === 'time' ? `${number(v)} ${data.unit}` : number(v, 1e4))]),
-    ...beyond.slice(0, 1).map(v =>
+    ticks(from / unit, to / unit, Math.max(3, Math.min(6, w / 90))).flatMap(v => [grid(`M${X(v * unit)} ${base}v5`),
+      text(X(v * unit), base + layers * MARK + 24, 'middle', `${number(v, 1e4)} ${word}`.trim())]),
+    sorted(beyond, Math.abs).slice(-1).map(v =>
       text(w - RIGHT, 12, 'end', `${beyond.length} beyond this scale, up to ${number(v)}`))];
 };
+const curve = ({X, Y, width, name, truth}, {line, rounds, name: row, kind, style}) => {
+  const path = (some, key) => some.map(point => `${X(point.x)} ${Y(point[key])}`).join('L');
+  const each = (some, draw) => some.filter(({mean}) => mean !== null).map(draw).join('');
+  const bars = some => each(some, ({x, low, high}) => `M${X(x)} ${Y(low)}V${Y(high)}`), group = kind === 'group';
+  const range = group ? `M${path(line, 'low')}L${path([...line].reverse(), 'high')}z` : truth ? '' : bars(line);
+  const diamonds = each(rounds, ({x, mean}) => `M${X(x)} ${Y(mean) - 4}l4 4l-4 4l-4-4z`);
+  const size = Math.max(2, Math.min(4, width / line.length));
+  const label = `Mean ${name} of ${row}${group ? ' with its standard deviation' : ''}`;
+  return html`<g class="${kind}" role="img" style="${style}" aria-label="${label}">
+    <path class="${group ? 'band' : 'points'}" stroke-width="${size}" d="${range}"/>
+    <path class="line" d="M${path(line, 'y')}h0"/><path class="round" d="${bars(rounds)}${diamonds}"/></g>`;
+};
+const marks = ({X, base, layers, width, videos}) => {   // one per video, side by side, in layers where they are many
+  const places = [];
+  return videos.map((card, k) => {
+    places[k] = Math.min(Math.max(X(placeOf(card)) - MARK / 2, k < layers ? 0 : places[k - layers] + MARK),
+      LEFT + width - MARK * Math.floor((videos.length - 1 - k) / layers));
+    return html`<path class="mark" role="link" aria-label="Video: ${describe(card)}" style="${runs[card.run].style}"
+      data-card="${cards.indexOf(card)}" d="M${places[k] + 2} ${base + 5 + k % layers * MARK}v9l8-4.5z"/>`;
+  });
+};
 const draw = plot => {
-  const {svg, now, w, width, lines, rounds, base, rows, name} = measure(plot);
-  const means = groups.filter(group => group.runs.length > 1).map(group => make('g', {role: 'img',
-    'aria-label': `Mean ${name} of ${group.name} with its standard deviation`,
-    style: grouped ? colour(group.runs[0]) : '--c: var(--ink)'},
-  ...spread(lines.filter((_, k) => group.runs.includes(now[k])).map(line => line.filter(({y}) => y !== null))
-    .filter(line => line.length), plot)));
-  svg.setAttribute('viewBox', `0 0 ${w} ${base + rows * MARK + 30}`);
-  svg.replaceChildren(
-    make('clipPath', {id: `clip-${name}`}, make('rect', {x: LEFT - 3, y: 5, width: width + 8, height: base - 4})),
-    ...backdrop(plot), make('g', {'clip-path': `url(#clip-${name})`},
-      ...lines.map((line, k) => curve(plot, now[k], line, rounds[k])), ...means),
-    make('g', {class: 'pointer'}), ...marks(plot));
+  const {name, truth, first, svg} = plot, w = Math.max(240, svg.clientWidth), width = w - LEFT - RIGHT;
+  const base = first ? Math.min(310, .3 * w + 90) : 140;
+  const ends = runs.filter(shown).flatMap(run => [run.training, run.rounds]).map(part => part[axis].at(-1) ?? 0);
+  const [from, to] = zoom || [0, Math.max(0, ...ends) || 1], within = ({x}) => x >= from && x <= to;
+  const curves = runs.filter(shown).map(run => ({...run, line: points(run.training, name).filter(within),
+    rounds: points(run.rounds, name).filter(within)})).filter(({line}) => line.length);
+  const means = rows.filter(({kind}) => kind === 'group').map(group => ({...group, rounds: [], line: average(
+    curves.filter(({runs: [i]}) => group.runs.includes(i)).map(({line}) => line))})).filter(({line}) => line.length);
+  const visible = curves.flatMap(({line, rounds}) => line.concat(rounds)).filter(({mean}) => mean !== null);
+  const [low, high] = truth ? [-.04, 1.04] : extent(visible);
+  const videos = sorted(cards.filter(card => first && card.place !== null && shown(runs[card.run]) &&
+    within({x: placeOf(card)})), placeOf), layers = Math.ceil(2 * videos.length * MARK / width);
+  const X = x => +(LEFT + (x - from) / (to - from) * width).toFixed(1);
+  const Y = y => +Math.max(5, Math.min(base, base - (y - low) / (high - low) * (base - 14))).toFixed(1);
+  Object.assign(plot, {w, width, base, curves, from, to, visible, low, high, videos, layers, X, Y});
+  svg.setAttribute('viewBox', `0 0 ${w} ${base + layers * MARK + 30}`);
+  fill(svg, html`${backdrop(plot)}${curves.concat(means).map(row => curve(plot, row))}
+    <path class="cursor"/>${marks(plot)}`);
 };
 const update = () => {
-  plots.forEach(draw);
-  all('.card').forEach((node, i) => { node.hidden = off.has(runs[cards[i].run].name); });
-  boxes.forEach(([box, members]) => { box.checked = members.some(i => !off.has(runs[i].name)); });
-  $('#whole').hidden = !zoom;
-  $('#smooth').value = WINDOWS.indexOf(smooth);
+  measures.forEach(draw);
+  all('.card').forEach((node, i) => { node.hidden = !shown(runs[cards[i].run]); });
+  all('tbody input').forEach((box, i) => { box.checked = shown(rows[i]); });
   $('#window').textContent = smooth === 1 ? 'none' : `mean of ${number(smooth)} episodes`;
-  remember();
+  const chosen = new URLSearchParams({axis, smooth, ...zoom && {zoom}});
+  off.forEach(name => chosen.append('off', name));
+  try { history.replaceState(null, '', `#${chosen}`); } catch (_) { /* the frame in a notebook has no address */ }
 };
+const zoomTo = part => { zoom = part; update(); };
 
-// Pointing, reading with the arrow keys, a part chosen by dragging; the drawing as a file
-const point = (plot, x, dragged) => {
-  const {svg, tip, X, base, lines, now, from, to, show} = plot, place = X(x), cells = [];
-  lines.forEach((line, k) => {
-    const near = sorted(line.filter(one => one.x >= from && one.x <= to), one => Math.abs(one.x - x))[0];
-    if (near) cells.push([now[k], show(near.mean), show(near.y), number(near.step), number(near.episode)]);
-  });
-  const body = cells.slice(0, 20).map(([run, ...values]) => make('tr', {},
-    ...[make('span', {style: colour(run)}, make('span', {class: 'dot'}), runs[run].name), ...values]
-      .map(value => make('td', {}, value))));
-  tip.hidden = !cells.length;
-  tip.replaceChildren(make('table', {}, make('tr', {},
-    ...['', 'Value', 'Mean', 'Step', 'Episode'].map(name => make('th', {}, name))), ...body));
-  const room = svg.clientWidth - tip.offsetWidth, side = place + 14 > room ? place - 14 - tip.offsetWidth : place + 14;
-  tip.style.left = `${Math.max(0, Math.min(room, side))}px`;
-  svg.querySelector('.pointer').replaceChildren(make('path', {class: 'cursor', d: `M${place} 10V${base}`}),
-    ...dragged === undefined ? [] : [make('rect', {class: 'choice', x: Math.min(place, X(dragged)), y: 10,
-      width: Math.abs(place - X(dragged)), height: base - 10})]);
-  return cells.map(([run, value, mean, step]) =>
-    `${runs[run].name}: step ${step}, value ${value}, mean ${mean}`).join('; ');
+// Pointing, reading with the arrow keys, choosing a part by dragging; the drawing as a file
+const point = ({svg, tip, X, base, curves, w, show}, x, begun = x) => {
+  const found = curves.map(({line, style, name}) => ({...sorted(line, one => Math.abs(one.x - x))[0], style, name}));
+  fill(tip, html`<table><tr>${['', 'Value', 'Mean', 'Step', 'Episode'].map(name => html`<th>${name}</th>`)}</tr>${
+    found.slice(0, 20).map(one => html`<tr><th>${dotted(one)}</th>${[show(one.mean), show(one.y), number(one.step),
+      number(one.episode)].map(cell => html`<td>${cell}</td>`)}</tr>`)}</table>`);
+  tip.style.inset = X(x) > w / 2 ? `2rem auto auto ${LEFT}px` : '2rem 0 auto auto';
+  $('.cursor', svg).setAttribute('d', `M${X(begun)} 10V${base}H${X(x)}V10z`);
 };
-for (const plot of plots) {
-  let begun, read = -1;
-  const {svg} = plot, at = event => plot.from + (plot.to - plot.from) * Math.max(0, Math.min(1,
-    (event.clientX - svg.getBoundingClientRect().left - LEFT) / plot.width));
-  const zoomTo = part => { zoom = part; begun = undefined; update(); };
-  const hide = () => { plot.tip.hidden = true; svg.querySelector('.pointer').replaceChildren(); begun = undefined; };
-  for (const [name, act] of Object.entries({
-    dblclick: () => zoomTo(null), pointerleave: hide, blur: hide,
-    pointerdown: event => { begun = event.target.closest('.mark') ? undefined : at(event); },
-    pointermove: event => point(plot, at(event), begun),
-    pointerup: event => {
-      const part = sorted([begun, at(event)], x => x);
-      if (begun !== undefined && plot.X(part[1]) - plot.X(part[0]) > 5) zoomTo(part); else begun = undefined;
-    },
-    keydown: event => {
-      const line = plot.lines[0] || [], by = {ArrowRight: 1, ArrowLeft: -1, Home: -1e9, End: 1e9}[event.key];
-      if (event.key === 'Escape') zoomTo(null);
-      if (!by || !line.length) return;
-      event.preventDefault();
-      read = Math.max(0, Math.min(line.length - 1, read + by));
-      $('.said').textContent = point(plot, line[read].x);
-    },
-  })) svg.addEventListener(name, act);
-}
 const save = ({svg, name}) => {                   // with the styles in it, for the file has no style sheet
   const copy = svg.cloneNode(true), styled = [...svg.querySelectorAll('*')];
-  const keys = ['fill', 'stroke', 'stroke-width', 'stroke-linecap', 'stroke-dasharray', 'opacity', 'font'];
-  copy.querySelectorAll('*').forEach((node, i) => keys.forEach(key =>
-    node.style.setProperty(key, getComputedStyle(styled[i]).getPropertyValue(key))));
-  copy.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
+  const keys = ['fill', 'stroke', 'stroke-width', 'stroke-linecap', 'opacity', 'font'];
+  copy.querySelectorAll('*').forEach((node, i) => {
+    node.style = keys.map(key => `${key}: ${getComputedStyle(styled[i])[key]}`).join(';');
+  });
   const file = new Blob([new XMLSerializer().serializeToString(copy)], {type: 'image/svg+xml'});
-  make('a', {download: `${name}.svg`, href: URL.createObjectURL(file)}).click();
+  Object.assign(document.createElement('a'), {download: `${name}.svg`, href: URL.createObjectURL(file)}).click();
 };
-
-// Videos
-const COLOURS = ['#4a4f57', '#f2777a', '#79c98a', '#e6c15c', '#7ab0f5', '#d096e0', '#5fc9d6', '#f4f4f0'];
-const terminal = text => {                        // what a terminal shows of it, in its colours
-  let ink = '', back = '';
-  return text.split(/\x1b\[([\d;]*)m/).map((part, i) => {
-    if (i % 2 === 0) return make('span', {style: `color: ${ink || back && '#1a1d21'}; background: ${back}`}, part);
-    for (const code of part.split(';').map(Number)) {
-      if (code === 0) ink = back = '';
-      else if (code === 7) [ink, back] = [back || '#1a1d21', ink || '#e4e4e0'];
-      else if (code % 60 >= 30 && code % 60 < 38) ink = COLOURS[code % 10];
-      else if (code % 60 >= 40 && code % 60 < 48) back = COLOURS[code % 10];
-    }
-    return '';
-  });
-};
-const player = ({frames, cut}, name) => {
-  const pre = make('pre', {class: 'media', role: 'img', 'aria-label': name}), count = make('output', {});
-  const show = i => {
-    slider.value = i;
-    pre.replaceChildren(...frames.length ? terminal(frames[i][1]) : []);
-    count.textContent = ` ${frames.length ? i + 1 : 0} of ${frames.length} ${cut}`;
+for (const [i, plot] of measures.entries()) {
+  const node = all('.plot')[i], svg = $('svg', node);
+  const at = ({clientX}) => plot.from + (plot.to - plot.from) * Math.max(0, Math.min(1,
+    (clientX - svg.getBoundingClientRect().left - LEFT) / plot.width));
+  let begun, read = -1;
+  Object.assign(plot, {svg, tip: $('.tip', node), first: !i, show: plot.truth ? percent : number});
+  $('button', node).onclick = () => save(plot);
+  svg.onclick = ({target}) => all('.card')[target.dataset.card]?.focus();
+  svg.ondblclick = () => zoomTo();
+  svg.onpointerleave = () => { begun = undefined; };
+  svg.onpointerdown = event => { begun = event.target.matches('.mark') ? undefined : at(event); };
+  svg.onpointermove = event => point(plot, at(event), begun);
+  svg.onpointerup = event => {
+    const [from, to] = sorted([begun, at(event)]);
+    begun = undefined;
+    if (plot.X(to) - plot.X(from) > 5) zoomTo([from, to]);
   };
-  let timer = 0;
-  const play = on => {
-    const i = +slider.value, more = on && i < frames.length - 1;
-    const wait = more ? 1000 * (frames[i + 1][0] - frames[i][0]) : 0;
-    clearTimeout(timer);
-    button.textContent = more ? 'Pause' : 'Play';
-    if (more) timer = setTimeout(() => { show(i + 1); play(true); }, Math.min(2000, Math.max(20, wait)));
-  };
-  const slider = make('input', {type: 'range', min: 0, max: Math.max(0, frames.length - 1), tabindex: -1,
-    'aria-label': 'Frame', input: () => { play(false); show(+slider.value); }});
-  const button = make('button', {type: 'button', tabindex: -1, click: () => {
-    if (button.textContent === 'Play' && +slider.value === frames.length - 1) show(0);
-    play(button.textContent === 'Play');
-  }}, 'Play');
-  show(0);
-  return make('div', {class: 'cast'}, pre, button, slider, count);
-};
-const near = new IntersectionObserver(seen => seen.forEach(({isIntersecting, target}) => {
-  if (isIntersecting) target.preload = 'auto';
-}), {rootMargin: '400px'});
-const media = card => {
-  if (card.trouble) return make('p', {class: 'media'}, card.trouble);
-  if (card.kind === 'text') return player(card, name(card));
-  if (card.kind === 'image') return make('img', {class: 'media', loading: 'lazy', src: card.link, alt: name(card)});
-  const video = make('video', {class: 'media', preload: 'none', src: card.link, 'aria-label': name(card), tabindex: -1,
-    playsinline: '', loop: '', loadeddata: () => video.classList.add('ready'),
-    pointerenter: () => { video.controls = true; video.play().catch(() => 0); },
-    pointerleave: () => { video.controls = false; video.pause(); }});
-  video.muted = true;
-  near.observe(video);
-  return video;
-};
-const reveal = card => {
-  const node = all('.card')[cards.indexOf(card)];
-  if (node.closest('details')) node.closest('details').open = true;
-  node.scrollIntoView({block: 'center'});
-  node.focus({preventScroll: true});
-};
-const gallery = () => {                           // one stop for the Tab key; the arrow keys go from video to video
-  cards.forEach((card, i) => all('.cards')[i < 24 ? 0 : 1].append(make('figure', {class: 'card', title: card.file,
-    tabindex: i ? -1 : 0}, media(card), make('figcaption', {}, ...card.badge ? [make('i', {}, card.badge)] : [],
-    ...runs.length > 1 ? [make('span', {class: 'dot', style: colour(card.run)}), `${runs[card.run].name} · `] : [],
-    make('b', {}, card.title), ' ', card.facts.join(' · ').replace('n -', 'n \u2212')))));
-  for (const [name, on] of [['focusin', true], ['focusout', false]]) $('#videos').addEventListener(name, event =>
-    event.target.matches('.card *, .card') && event.target.closest('.card').querySelectorAll('video, button, input')
-      .forEach(one => { [one.controls, one.tabIndex] = [on, on ? 0 : -1]; }));
-  $('#videos').addEventListener('keydown', event => {
-    const open = all('.card').filter(card => card.offsetParent), i = open.indexOf(event.target);
-    const next = open[i + ({ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key] || NaN)];
-    if (i < 0 || !next && event.key !== ' ') return;
+  svg.onkeydown = event => {
+    const [{line} = {line: []}] = plot.curves, by = {ArrowRight: 1, ArrowLeft: -1, Home: -1e9, End: 1e9}[event.key];
+    if (event.key === 'Escape') zoomTo();
+    if (!by || !line.length) return;
     event.preventDefault();
-    const video = open[i].querySelector('video');
-    if (next) next.focus(); else if (video) video.paused ? video.play() : video.pause();
-  });
-  $('details').hidden = cards.length <= 24;
-  $('summary').textContent = `${cards.length - 24} earlier videos`;
-  $('#videos').hidden = !cards.length;
-};
-
-document.title = `${data.title} · report`;
-[$('h1').textContent, $('#note').textContent] = [data.title, data.note];
-for (const button of all('[name=axis]')) {
-  button.checked = button.value === axis;
-  button.addEventListener('change', () => { axis = button.value; zoom = null; update(); });
+    read = Math.max(0, Math.min(line.length - 1, read + by));
+    point(plot, line[read].x);
+  };
 }
-$('#smooth').max = WINDOWS.length - 1;
-$('#smooth').addEventListener('input', event => { smooth = WINDOWS[event.target.value]; update(); });
-$('#whole').addEventListener('click', () => { zoom = null; update(); });
-$('footer').append(`Written ${new Date(data.written * 1000).toLocaleString('sv')} by gym_monitor. `,
-  ...runs.flatMap(run => run.journals.filter(([, href]) => href).map(([file, href]) =>
-    make('a', {href}, runs.length > 1 ? `${run.name}/${file}` : file))));
-$('#curves').hidden = $('.table').hidden = runs.every(run => !run.training.n.length);
-table();
-gallery();
+
+// Videos and text recordings play under the pointer, and while they have the focus.
+all('.card').forEach((node, i, nodes) => {          // one stop for the Tab key; the arrow keys go from card to card
+  const video = $('video', node), slider = $('input', node), {frames, pace} = cards[i];
+  const show = k => { slider.value = k; fill($('pre', node), terminal(frames[k])); };
+  let timer;
+  const play = on => {
+    clearInterval(timer);
+    if (slider && on) timer = setInterval(() => show((+slider.value + 1) % frames.length), Math.max(20, 1000 * pace));
+    if (video) video.controls = on;
+    if (on) video?.play().catch(() => 0); else video?.pause();
+  };
+  if (slider) slider.oninput = () => show(slider.value);
+  node.onpointerenter = node.onfocus = () => play(true);
+  node.onpointerleave = () => play(false);
+  node.addEventListener('focusout', event => { if (!node.contains(event.relatedTarget)) play(false); });
+  node.onkeydown = ({key, target}) => { if (target === node) nodes[i + {ArrowRight: 1, ArrowLeft: -1}[key]]?.focus(); };
+});
+
+const head = () => {                              // the state of the run that was heard of last
+  const {since, patience, text} = sorted(runs.map(({state}) => state), state => state.since).pop();
+  const silence = Math.max(0, (data.refresh ? Date.now() / 1e3 : data.written) - since), [unit, word] = unitOf(silence);
+  const said = (silence > patience ? data.silent : text).replace('{}', `${+(silence / unit).toPrecision(2)} ${word}`);
+  $('#head').textContent = `${runs.length > 1 ? `${runs.length} runs` : runs[0].name} · ${said}`;
+};
+$('.table').onchange = ({target}) => {
+  for (const i of rows[all('tbody input').indexOf(target)].runs) off[target.checked ? 'delete' : 'add'](runs[i].name);
+  update();
+};
+$('.switch').onchange = ({target}) => { axis = target.value; zoomTo(); };
+$('#smooth').oninput = ({target}) => { smooth = WINDOWS[target.value]; update(); };
 head();
 update();
-new ResizeObserver(() => plots.filter(plot => plot.svg.clientWidth !== plot.w).forEach(draw)).observe($('#plots'));
+new ResizeObserver(() => measures.filter(({svg, w}) => svg.clientWidth !== w).forEach(draw)).observe($('#plots'));
 
-// --watch: a hidden frame loads this page's file, and tells when it was written. A newer one is shown unless
-// something is being played.
+// --watch: a hidden frame loads this page's file, and tells when it was written. A newer one is shown, unless a
+// recording is being looked at.
 if (data.refresh) {
-  const live = $('#live'), frame = make('iframe', {hidden: '', title: 'Looks for a newer page'});
-  live.checked = address.get('live') !== 'no';
-  live.parentNode.hidden = false;
-  live.addEventListener('change', () => remember());
-  addEventListener('load', () => scrollTo(0, address.get('y') || scrollY));
-  document.body.append(frame);
-  addEventListener('message', ({source, data: written}) => {
-    const busy = all('video').some(video => !video.paused)
-      || all('.cast button').some(button => button.textContent === 'Pause');
-    if (source !== frame.contentWindow || written <= data.written || !live.checked || busy) return;
-    remember({y: scrollY});
-    location.reload();
-  });
+  const frame = $('iframe'), address = location.pathname;
+  onmessage = ({source, data: written}) => {
+    const busy = $('.card:hover, .card:focus-visible');
+    if (source === frame.contentWindow && written > data.written && !busy) location.reload();
+  };
   setInterval(head, 1000);
-  setInterval(() => {
-    if (live.checked && !document.hidden) frame.src = `${location.pathname}?${Date.now()}#asked`;
-  }, 1000 * data.refresh);
+  setInterval(() => { if (!document.hidden) frame.src = `${address}?${Date.now()}#asked`; }, 1000 * data.refresh);
 }
-})();
 </script>
-</body>
-</html>
 """
 
 
@@ -3260,227 +2758,131 @@ if (data.refresh) {
 # Demo: a small environment to record, and a crude learner that makes its curve go somewhere
 # ---------------------------------------------------------------------------------------------------------------------
 
-class Lander:
-    """Set a spacecraft down on its pad, gently: gymnasium's interface, by the standard library alone.
+def _paint(picture: bytearray, column: int, top: int, colour: str, halves: Iterable[int]) -> None:
+    """Paint a shape, symmetric about a column: per row, from the top downwards, so many pixels to both sides of it."""
+    for row, half in enumerate(halves, top):
+        left, right = max(0, column - half), min(256, column + half + 1)
+        picture[3 * (256 * row + left):3 * (256 * row + right)] = bytes.fromhex(colour) * (right - left)
 
-    Actions: 0 coast, 1 push left, 2 main engine, 3 push right. An observation is (x, y, horizontal speed, vertical
-    speed): x and y in pixels from the middle of the pad, speeds in pixels per step.
+
+class Lander:
+    """Set a rocket down on its pad, gently: gymnasium's interface, by the standard library alone.
+
+    Actions: 0 coast, 1 push left, 2 main engine, 3 push right. An observation is (position, speed): complex numbers,
+    real to the right and imaginary upwards, in pixels from the middle of the pad and in pixels per step.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 30}
     render_mode = "rgb_array"
-    width, height, ground = 256, 192, 168
 
     def __init__(self, seed: int) -> None:
         from random import Random
-        self._random = Random(seed)
-        self._background = self._paint_background()
-        self.reset()
+        self.random = Random(seed)
+        self._scene = bytearray(3 * 256 * 192)
+        paint = functools.partial(_paint, self._scene)
+        for row in range(192):
+            paint(128, row, "%02x%02x%02x" % (14 + row // 3, 18 + row // 5, 50 + row // 3), [128])  # dusk
+        for star in range(80):
+            paint(self.random.randrange(256), self.random.randrange(130), "e6e6ff", [0])
+        paint(208, 26, "f3e9d2", [round(abs(13.3 ** 2 - row ** 2) ** 0.5) for row in range(-13, 14)])  # the moon
+        for column, height, colour in (40, 44, "3c3260"), (225, 60, "3c3260"), (5, 62, "2e2848"), (250, 36, "2e2848"):
+            paint(column, 169 - height, colour, range(height))  # mountains
+        paint(128, 169, "2e2848", [128] * 23)  # the ground
+        paint(128, 169, "f0be46", [22] * 4)  # the pad
 
-    def reset(self) -> Tuple[Tuple[float, ...], Dict[str, Any]]:
-        self._state = (self._random.choice((-1, 1)) * self._random.uniform(50, 80), 135.0,
-                       self._random.uniform(-0.5, 0.5), 0.0)
-        self._action = self._steps = 0
-        return self._state, {}
+    def reset(self) -> Tuple[Tuple[complex, complex], Dict[str, Any]]:
+        self._position = complex(self.random.choice((-65, 65)) + self.random.uniform(-15, 15), 110)
+        self._speed, self._action, self._steps = 0j, 0, 0
+        return (self._position, self._speed), {}
 
-    def step(self, action: int) -> Tuple[Tuple[float, ...], float, bool, bool, Dict[str, Any]]:
-        distance = self._distance()
-        x, y, x_speed, y_speed = self._state
-        x_speed += {1: -0.08, 3: 0.08}.get(action, 0.0)
-        y_speed += 0.09 if action == 2 else -0.035
-        self._state = x, y, x_speed, y_speed = x + x_speed, max(0.0, y + y_speed), x_speed, y_speed
-        self._action = action
-        self._steps += 1
-        landed, lost = y == 0.0, abs(x) > self.width / 2 or y > self.ground
-        success = landed and abs(x) < 20 and y_speed > -1.2 and abs(x_speed) < 1.0
-        reward = distance - self._distance() - (0.1 if action else 0.0)
-        if landed or lost:
-            reward += 100.0 if success else -50.0
-        return self._state, reward, landed or lost, self._steps >= 250, {"success": success}
-
-    def _distance(self) -> float:
-        x, y, x_speed, y_speed = self._state
-        return math.hypot(x, y) / 2 + 10 * math.hypot(x_speed, y_speed)
+    def step(self, action: int) -> Tuple[Tuple[complex, complex], float, bool, bool, Dict[str, Any]]:
+        self._speed += (0, -0.06, 0.11j, 0.06)[action] - 0.03j
+        self._position += self._speed
+        self._action, self._steps = action, self._steps + 1
+        landed, distance = self._position.imag <= 0, abs(self._position)
+        terminated, truncated = landed or distance > 145, self._steps == 250
+        success = landed and distance < 20 and abs(self._speed) < 1.2
+        reward = 100 * success - distance - 20 * abs(self._speed) if terminated or truncated else -0.1
+        return (self._position, self._speed), reward, terminated, truncated, {"success": success}
 
     def render(self) -> memoryview:
         """The picture as the standard library can hold it: bytes in three dimensions, (height, width, 3)."""
-        picture = bytearray(self._background)
-        column, row = round(self._state[0]) + self.width // 2, self.ground - round(self._state[1])
-        for depth in range(9 if self._action == 2 else 0):
-            self._paint(picture, row + depth - 1, column, 3 - depth // 3, (255, 200 - 18 * depth, 40))
-        if self._action in (1, 3):
-            self._paint(picture, row - 9, column + (9 if self._action == 1 else -9), 3, (255, 230, 160))
-        for level in range(16):  # from the feet to the nose
-            half = 2 if level < 4 else min(6, 16 - level)
-            self._paint(picture, row - level, column, half, (235, 238, 245) if level != 10 else (80, 160, 255))
-            for side in (-1, 1) if level < 5 else ():
-                self._paint(picture, row - level, column + side * (7 - level // 2), 1, (170, 176, 190))
-        return memoryview(picture).cast("B", [self.height, self.width, 3])
-
-    def _paint(self, picture: bytearray, row: int, column: int, half: int, colour: Tuple[int, int, int]) -> None:
-        """Colour a stretch of a row: `half` pixels to both sides of a column."""
-        left, right = max(0, column - half), min(self.width, column + half + 1)
-        if 0 <= row < self.height and left < right:
-            start = 3 * (row * self.width + left)
-            picture[start:start + 3 * (right - left)] = bytes(colour) * (right - left)
-
-    def _paint_background(self) -> bytes:
-        """Dusk over a valley, with stars and the pad."""
-        picture = bytearray()
-        for row in range(self.height):
-            shade = row / self.ground
-            picture += bytes((int(14 + 60 * shade), int(18 + 40 * shade), int(48 + 60 * shade))) * self.width
-        for _ in range(70):
-            self._paint(picture, self._random.randrange(110), self._random.randrange(self.width), 0, (230, 230, 255))
-        for column in range(self.width):
-            hill = int((column / self.width - 0.5) ** 2 * 120 * (1.1 + math.sin(column / 17)))
-            for row in range(self.ground + 2 - hill, self.height):
-                self._paint(picture, row, column, 0, (46, 40, 58))
-        for row in range(self.ground + 1, self.ground + 5):
-            self._paint(picture, row, self.width // 2, 22, (240, 190, 70))
-        return bytes(picture)
+        picture = bytearray(self._scene)
+        column, row = 128 + round(self._position.real), 168 - round(self._position.imag)
+        if self._action == 2:
+            _paint(picture, column, row + 1, "ffc857", (3, 3, 2, 2, 1, 1, 0))  # a flame
+        elif self._action:
+            _paint(picture, column + 8 * (2 - self._action), row - 11, "ffe6a0", (1, 2, 1))
+        _paint(picture, column, row - 20, "e4572e", (0, 0, 1, 2, 3))  # the nose
+        _paint(picture, column, row - 15, "eef0f5", (4,) * 13)
+        _paint(picture, column, row - 12, "4da3ff", (1, 2, 2, 1))  # a window
+        _paint(picture, column, row - 2, "e4572e", (6, 7, 8))  # the fins
+        return memoryview(picture).cast("B", [192, 256, 3])
 
 
-def _act(policy: Sequence[float], state: Sequence[float]) -> int:
-    """A pilot with four habits: how fast to fall, more so higher up, and how to steer to the pad."""
-    x, y, x_speed, y_speed = state
-    sideways = policy[2] * x + policy[3] * x_speed
-    if y_speed < -(policy[0] + policy[1] * y):
-        return 2
-    return 0 if abs(sideways) < 0.3 else (3 if sideways > 0 else 1)
+def demo(directory: str, episodes: int = 65, seed: int = 1) -> None:
+    """Record a rocket that learns to land: its pilot's two habits change at random, and a change that paid is kept.
 
-
-def demo(directory: str, episodes: int = 60, seed: int = 1) -> None:
-    """Record a lander that learns to land: a policy is changed at random, and a change that paid is kept.
-
-    Args:
-        directory: where the recording goes.
-        episodes: how many to play.
-        seed: another one is another training.
+    The changes become smaller, down to none in the last episode. Of 65 that is number 64, which the schedule films.
+    A recording that is in the directory goes on.
     """
-    from random import Random
-    random = Random(seed + 1)
-    best, best_return = [1.0, 0.0, 0.0, 0.0], -math.inf
-    last = -1   # until it is known: an earlier run may be in the directory
-
-    def scheduled(episode_id: int) -> bool:
-        return capped_cubic_video_schedule(episode_id) or episode_id == last
-
-    with Monitor(Lander(seed), directory, scheduled, resume=True, info_keywords=("success",)) as env:
-        first = env.episode_id
-        last = first + episodes - 1
-        for episode in range(first, last + 1):
-            policy = [value + random.gauss(0, 1) * width for value, width in zip(best, (0.4, 0.01, 0.02, 0.8))]
-            policy = best if episode == last else policy
-            state, _ = env.reset()
-            done, total = False, 0.0
+    env = Lander(seed)
+    best, best_return = [2.0, 0.0], -math.inf  # how fast to fall, and how hard to steer towards the pad
+    with Monitor(env, directory, resume=True, info_keywords=("success",)) as monitor:
+        for left in reversed(range(episodes)):
+            fall, steer = habits = [habit + env.random.gauss(0, left / episodes / 2) for habit in best]
+            (position, speed), info = monitor.reset()
+            done = False
             while not done:
-                state, reward, terminated, truncated, _ = env.step(_act(policy, state))
+                push = -steer * position.real / 50 - speed.real
+                action = 2 if -speed.imag > fall else 3 if push > 0.2 else 1 if push < -0.2 else 0
+                (position, speed), _, terminated, truncated, info = monitor.step(action)
                 done = terminated or truncated
-                total += reward
-            if total > best_return:
-                best, best_return = policy, total
+            if info["episode"]["r"] > best_return:
+                best, best_return = habits, info["episode"]["r"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Command line
 # ---------------------------------------------------------------------------------------------------------------------
 
-_REFRESH_SECONDS = 5            # --watch: how often the directories, and by an open page its file, are looked at
+_REFRESH_SECONDS = 5  # With --watch, runs are read this often, and an open page asks this often for a newer one.
 
 
-def _summary_text(curves: List[_Curve], note: str = "") -> str:
-    """What the terminal shows: of one directory its numbers, of several a table with a line per run and group."""
-    if len(curves) == 1:
-        lines = _run_lines(curves[0])
-    else:
-        rows: List[Tuple[str, List[str]]] = [("", _COLUMNS)]
-        for group in _groups(curves):
-            several = len(group["runs"]) > 1
-            rows += [("%s, %d runs" % (group["name"], len(group["runs"])), group["cells"])] * several
-            rows += [("  " * several + curves[index].name, _cells([curves[index].summary])) for index in group["runs"]]
-        rows = [(_fitted(name, 27), cells) for name, cells in rows]
-        lines = [name + " " * (28 - _columns(name)) + "%8s %12s %12s  %16s" % (*cells[:3], cells[4])
-                 for name, cells in rows]
-    return "\n".join(_fitted(line, 80) for line in lines + [note] * bool(note))
-
-
-def _run_lines(curve: _Curve) -> List[str]:
-    episodes, steps, seconds, rate, last, evaluation, mean, best, _ = _cells([curve.summary])
-    rows = [("state", _state_text(curve))]
-    if curve.returns:
-        means = [_mean([value for value in share if abs(value) < 1e300])
-                 for share in _shares(curve.returns_of(curve.main), 66)]
-        low, high = (extreme((value for value in means if value is not None), default=0.0) for extreme in (min, max))
-        scale = 7.999 / (high - low) if high > low else 0.0
-        line = "".join(" " if value is None else "▁▂▃▄▅▆▇█"[int((value - low) * scale)] for value in means)
-        rows += [("episodes", episodes), ("steps", f"{steps}  ({rate} a second)"), ("time", seconds),
-                 ("return", f"mean {mean}   best {best}   last 100 {last}"), ("", line)]
-    counts = {key: _number(curve.summary[key]) for key in ("evaluations", "not_finite", "videos", "broken_videos")}
-    if counts["evaluations"] != "0":
-        rows.append(("evaluation", f"mean {evaluation} of {counts['evaluations']} episodes"))
-    if counts["not_finite"] != "0":
-        rows.append(("", f"{counts['not_finite']} NaN or infinite, left out"))
-    broken = f", and {counts['broken_videos']} broken or missing" if counts["broken_videos"] != "0" else ""
-    rows.append(("videos", counts["videos"] + broken))
-    rows += [("", f"{video['title']}  {video['trouble'] or video['file']}") for video in curve.videos[:-4:-1]]
-    title = curve.summary["env_id"] or curve.group[0]
-    return [f"{title}  {curve.summary['directory']}"] + ["  %-10s  %s" % row for row in rows]
-
-
-def _state_text(curve: _Curve) -> str:
-    state = curve.state()
-    silence = max(0.0, time.time() - state["since"])
-    return str(state["text"] if silence <= state["patience"] else _SILENT).replace("{}", _duration(silence))
-
-
-def _fitted(line: str, width: int) -> str:
-    line = "".join(char if char.isprintable() else "?" for char in line).rstrip()
-    while _columns(line) > width:
-        line = line.rstrip(".")[:-1] + "..."
-    return line
-
-
-def _printable(text: str) -> str:
-    """The text in characters that the terminal has."""
+def _say(text: str) -> None:
+    """Print a text in characters that the terminal has. Whoever reads it may stop to (`| head`); the work goes on."""
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    if not encoding.lower().startswith("utf"):
+        text = text.replace("±", "+-").replace("·", "-")
+    text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "?", text)  # an escape code in a name must not take effect
     try:
-        return text.encode(encoding).decode(encoding)
-    except UnicodeEncodeError:
-        text = text.translate(str.maketrans("▁▂▃▄▅▆▇█·", "_.-=+*#@-")).replace("±", "+-")
-        return text.encode(encoding, "replace").decode(encoding)
-
-
-def _say(text: str, end: str = "\n") -> None:
-    """Print a text. Whoever reads what we print may stop to (`| head`); the work goes on."""
-    try:
-        print(_printable(text), end=end, flush=True)
-    except BrokenPipeError:
-        # What is left must not be flushed again when the interpreter ends.
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)
+    except BrokenPipeError:  # the interpreter flushes once more as it ends, and must find another file there
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _complain(text: str) -> None:
-    if sys.stderr is not None:  # as in a process without a terminal; print would take standard output in its place
-        print(f"gym_monitor.py: {text}", file=sys.stderr)
+def _summary_text(curves: List[_Curve], note: str) -> str:
+    """A table with a row per group and run, of the columns that are known and fit; and a line on the newest run."""
+    rows = [["Run", *_COLUMNS]]
+    for group in _groups(curves):
+        several = len(group["runs"]) > 1
+        rows += [[f"{group['name']}, {len(group['runs'])} runs", *group["cells"]]] * several
+        rows += [["  " * several + curves[index].name, *_cells([curves[index].summary])] for index in group["runs"]]
+    # Steps per second follow from two other columns, and their room is for names.
+    names, *columns = [column for column in zip(*rows) if column[0] != "Steps/s" and set(column[1:]) != {"-"}]
+    widths = [max(map(len, column)) + 2 for column in columns]
+    while sum(widths) > 60:
+        widths.pop()
+    lines = ["".join(map(str.rjust, cells, widths)) + "  " + name for name, *cells in zip(names, *columns)]
+    newest = max(curves, key=lambda curve: float(curve.state()["since"]))
+    state, episodes, last = newest.state(), newest.summary["episodes"], newest.summary["return_last_100"]
+    silence = max(0.0, time.time() - state["since"])
+    text = (state["text"] if silence <= state["patience"] else _SILENT).replace("{}", _duration(silence))
+    lines += [note] * bool(note) + [f"episodes: {_number(episodes)}, last 100: {_number(last)}, {text} ({newest.name})"]
+    return "\n".join(line[:80] for line in lines)
 
 
-def _write_page(page: str, path: str) -> None:
-    """Write the page in one go; but where a link, a device or a pipe has that name, write to what is there."""
-    content = page.encode("utf-8", "replace")
-    try:
-        if os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
-            with open(path, "wb") as file:
-                file.write(content)
-        else:
-            _write_atomically(path, content)
-    except (Error, OSError) as problem:
-        reason = problem.__cause__ if isinstance(problem, Error) and problem.__cause__ else problem
-        raise Error(f"The report {path} cannot be written: {getattr(reason, 'strerror', None) or reason}. "
-                    "--html FILE puts it elsewhere.") from problem
-
-
-def _csv(curves: List[_Curve]) -> str:
+def _csv_text(curves: List[_Curve]) -> str:
     import io
     keywords = list(dict.fromkeys(keyword for curve in curves for keyword in curve.info))
     text = io.StringIO()
@@ -3488,83 +2890,56 @@ def _csv(curves: List[_Curve]) -> str:
     writer.writerow(["run", "episode", "return", "length", "time", "type", *keywords, "video"])
     for curve in curves:
         videos = {video["place"]: video["path"] for video in curve.videos if video["path"]}
-        count = len(curve.returns)
-        writer.writerows(zip([curve.name] * count, range(count), map(repr, curve.returns), curve.lengths,
-                             map(repr, curve.ends), curve.types,
-                             *(curve.info.get(keyword, [None] * count) for keyword in keywords),
-                             map(videos.get, range(count))))
-    return text.getvalue()
+        info = [curve.info.get(keyword, itertools.repeat(None)) for keyword in keywords]
+        writer.writerows(zip(itertools.repeat(curve.name), itertools.count(), curve.returns, curve.lengths, curve.ends,
+                             curve.types, *info, map(videos.get, itertools.count())))
+    return text.getvalue().rstrip("\n")
 
 
-def _run_report(dirs: Sequence[str], form: str = "text", html: Optional[str] = None, embed: bool = False,
-                refresh: Optional[float] = None, quiet: bool = False) -> List[_Curve]:
-    """Write the page, and print in one of the forms text, json and csv."""
-    curves, note = _read_curves(dirs)
-    path = html or (os.path.join(dirs[0], _REPORT_NAME) if form == "text" else "")
-    if path:
-        folder = os.getcwd() if path == "-" else os.path.dirname(os.path.abspath(path))
-        page = _page(curves, _embedded if embed else _link_from(folder), note, refresh)
-        if path == "-":
-            _say(page, "")
-            return curves
-        _write_page(page, path)
+def _publish(curves: List[_Curve], note: str, dirs: Sequence[str], form: Optional[str], html: Optional[str],
+             embed: bool, refresh: Optional[float], again: bool) -> None:
+    """Write the page, and print the summary (its last line, if `again`), or the numbers as JSON or CSV."""
+    path = html or os.path.join(dirs[0], _REPORT_NAME)
+    if html or not form:
+        link = _embedded if embed else _link_from(os.path.dirname(os.path.abspath(path)))
+        page = _page(curves, link, note, refresh).encode("utf-8", "replace")
+        if not html:
+            _write_atomically(path, page)
+        else:  # in place: what is a link, a pipe or a device stays one
+            with contextlib.suppress(BrokenPipeError), open(os.dup(1) if path == "-" else path, "wb") as file:
+                file.write(page)
     if form == "json":
         _say(json.dumps([curve.summary for curve in curves], indent=2, allow_nan=False))
     elif form == "csv":
-        _say(_csv(curves), "")
-    elif not quiet:
-        _say("%s\n\nThe page: %s" % (_summary_text(curves, note), path))
-    return curves
+        _say(_csv_text(curves))
+    elif again:
+        _say(time.strftime("%H:%M:%S  ") + _summary_text(curves, note).splitlines()[-1])
+    elif html != "-":
+        _say(f"{_summary_text(curves, note)}\n\nThe page: {path}")
 
 
-def _watch(dirs: Sequence[str], **options: Any) -> None:
-    """Write the page again whenever a directory has changed, until Ctrl-C; a run that is yet to begin is waited for."""
-    seen: Optional[List[Tuple[str, int, int]]] = None
-    quiet = False
-    try:
-        while True:
-            began = time.monotonic()
-            try:
-                files = _files(dirs)
-                if seen is None and not files:
-                    _say("Waiting for a run in %s; Ctrl-C ends it." % ", ".join(dirs))
-                if files and files != seen:
-                    curves = _run_report(dirs, refresh=_REFRESH_SECONDS, quiet=quiet, **options)
-                    cells = _cells([curve.summary for curve in curves])
-                    newest = _state_text(max(curves, key=lambda curve: curve.state()["since"]))
-                    _say(_fitted("%s  %s episodes  %s steps  last 100 %s  %s" % (
-                        time.strftime("%H:%M:%S"), cells[0], cells[1], cells[4], newest), 80))
-                    quiet = True
-                seen = files
-            except (Error, OSError) as problem:     # a run that begins anew is for a moment not there
-                _complain(str(problem))
-            # Reading a long run takes a while: then less often, so as to leave the machine to the run.
-            time.sleep(max(_REFRESH_SECONDS / 2, 5 * (time.monotonic() - began)))
-    except KeyboardInterrupt:
-        with contextlib.suppress(Error, OSError):   # the last page does not look for a newer one
-            _run_report(dirs, quiet=True, **options)
-
-
-def _files(dirs: Sequence[str]) -> List[Tuple[str, int, int]]:
-    """What changes when an episode or a video is added: names, sizes and times of the recorders' files, but no page."""
-    files = []
-    for directory in {directory for dir in dirs for directory in _find_directories(dir) if os.path.isdir(directory)}:
-        for entry in os.scandir(directory):
-            ours = entry.name.startswith(FILE_PREFIX + ".") and not entry.name.endswith((".html", ".tmp"))
-            if ours or entry.name.endswith("monitor.csv"):
-                status = entry.stat(follow_symlinks=False)
-                files.append((entry.path, status.st_size, status.st_mtime_ns))
-    return sorted(files)
-
-
-def _clear(dir: str, dry_run: bool = False) -> None:
-    os.listdir(dir)         # an error where there is no such directory
-    paths = detect_monitor_files(dir)
-    for path in paths:
-        _say(path if path.isprintable() else ascii(path)[1:-1])
-    if not dry_run:
-        clear_monitor_files(dir)
-    _say("%d file%s %s." % (len(paths), "" if len(paths) == 1 else "s", "would be removed" if dry_run else "removed"))
+def _run_report(dirs: Sequence[str], form: Optional[str] = None, html: Optional[str] = None, embed: bool = False,
+                watch: bool = False) -> None:
+    """Report on the directories: once, or with `watch` whenever a run has begun or changed, until Ctrl-C."""
+    seen: Any = None
+    while True:
+        began = time.monotonic()
+        try:
+            curves, note = _read_curves(dirs)
+            found: Any = [(curve.summary, curve.state()) for curve in curves]
+            if found != seen:
+                _publish(curves, note, dirs, form, html, embed, _REFRESH_SECONDS if watch else None,
+                         again=isinstance(seen, list))
+        except (Error, OSError) as problem:
+            if not watch:
+                raise
+            found = str(problem)
+            if found != seen:
+                _say(f"Waiting; Ctrl-C ends it. {problem}")
+        if not watch:
+            return
+        seen = found
+        time.sleep(max(_REFRESH_SECONDS, 5 * (time.monotonic() - began)))  # reading a long run takes a while
 
 
 def _parser() -> Any:
@@ -3577,19 +2952,17 @@ def _parser() -> Any:
     parser = Parser(prog="gym_monitor.py", description="Record what a reinforcement-learning environment did.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.required = True
     command = commands.add_parser("demo", help="record a small built-in environment and report on it")
     command.add_argument("dir", nargs="?", metavar="DIR", help="where to; by default a new temporary directory")
     command = commands.add_parser("report", help="summarise what directories hold, and write it as a page")
     command.add_argument("dirs", nargs="+", metavar="DIR", help="a directory with a run, or with runs somewhere below")
-    forms = command.add_mutually_exclusive_group()
-    forms.add_argument("--json", dest="form", action="store_const", const="json", default="text",
-                       help="print the numbers for programs, and write no page")
-    forms.add_argument("--csv", dest="form", action="store_const", const="csv",
-                       help="print every episode as one table, and write no page")
-    command.add_argument("--html", metavar="FILE", help=f"where the page goes, instead of DIR/{_REPORT_NAME}; "
-                         "- is standard output")
+    command.add_argument("--html", metavar="FILE", help="where the page goes instead; - is standard output")
     command.add_argument("--embed", action="store_true", help="put the videos into the page")
-    command.add_argument("--watch", action="store_true", help="write the page again as episodes arrive")
+    forms = command.add_mutually_exclusive_group()
+    forms.add_argument("--watch", action="store_true", help="report again as episodes arrive")
+    forms.add_argument("--json", dest="form", action="store_const", const="json", help="print the numbers of each run")
+    forms.add_argument("--csv", dest="form", action="store_const", const="csv", help="print all episodes as one table")
     command = commands.add_parser("clear", help="remove the recorder's files from a directory")
     command.add_argument("dir", metavar="DIR", help="the directory; files of other names stay")
     command.add_argument("--dry-run", action="store_true", help="only say which")
@@ -3597,41 +2970,35 @@ def _parser() -> Any:
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """Run the command line.
+    """Run the command line; `arguments` as in `sys.argv[1:]`. Return the exit status: 0, or 1 after a line on stderr.
 
-    Args:
-        arguments: as in `sys.argv[1:]`. Without them this is the program itself (of a zipapp, for one), and ends it
-            with the exit status where that is not 0.
-
-    Returns:
-        The exit status: 0, or 1 after one line on standard error.
+    Without arguments this is the program itself (of a zipapp, for one), and a status of 1 ends it.
     """
-    status = 1
+    options: Dict[str, Any] = {}
     try:
-        parser = _parser()
-        options = vars(parser.parse_args(arguments))
+        options = vars(_parser().parse_args(arguments))
         command = options.pop("command")
-        if command is None:
-            parser.error("a command is missing: demo, report or clear")
         if command == "demo":
-            directory = options["dir"] or tempfile.mkdtemp(prefix="gym_monitor_demo_")
+            directory = options["dir"] or tempfile.mkdtemp(prefix="gym_monitor_")
             demo(directory)
             _run_report([directory])
-        elif command == "clear":
-            _clear(**options)
+        elif command == "report":
+            _run_report(**options)
         else:
-            (_watch if options.pop("watch") else _run_report)(**options)
-        status = 0
-    except KeyboardInterrupt:
-        _complain("interrupted")
-    except SystemExit as end:       # of --help and --version
-        status = int(end.code or 0)
-    except (Error, OSError) as problem:
-        _complain(" ".join(str(problem).split()))
-    if status and arguments is None:
-        sys.exit(status)
-    return status
+            paths = detect_monitor_files(options["dir"])
+            _say("\n".join(["Would remove:" if options["dry_run"] else "Removing:", *(paths or ["nothing"])]))
+            if not options["dry_run"]:
+                clear_monitor_files(options["dir"])
+        return 0
+    except (SystemExit, Error, OSError, KeyboardInterrupt) as problem:
+        if isinstance(problem, SystemExit) or isinstance(problem, KeyboardInterrupt) and options.get("watch"):
+            return 0  # after --help or --version, or Ctrl-C where that is the way to end it
+        if sys.stderr:  # or print would take standard output
+            print("gym_monitor.py:", " ".join(str(problem).split()) or "interrupted", file=sys.stderr)
+    if arguments is None:
+        sys.exit(1)
+    return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

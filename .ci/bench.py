@@ -7,7 +7,7 @@
     python .ci/bench.py --gym21 PYTHON        adds the rows against gym 0.21, run by an interpreter that has it
 
 Peers are measured where they are installed: `pip install "gymnasium[classic-control]" ale-py box2d stable-baselines3
-moviepy imageio-ffmpeg pillow`. The rows of a missing one are left out, and it is named below the table.
+moviepy imageio-ffmpeg`. The rows of a missing one are left out, and it is named below the table.
 
 Method: all sides run in one process, in turns (A B A B ...), after a round of warm-up. They call `env.reset()` and
 `env.step(...)` as a user does, in episodes of 200 steps unless the row says otherwise. Figures are medians over the
@@ -100,15 +100,6 @@ def medians(contestants, rounds):
     return {name: median(a - b * (name != BARE) for a, b in list(zip(of, bare))[1:]) for name, of in figures.items()}
 
 
-def over_bare(work, builders, contestant, rounds, **options):
-    """The rows of what each environment costs beyond the bare one."""
-    envs = installed(builders)
-    costs = medians({name: contestant(env) for name, env in envs.items()}, rounds)
-    for env in envs.values():
-        env.close()
-    return rows(f"{work}: over the bare environment's {duration(costs[BARE])}", costs, **options)
-
-
 # ---- environments, recorders, players -------------------------------------------------------------------------------
 
 class Ticking(Env):
@@ -144,6 +135,8 @@ def imported(module, name):  # an ImportError then comes where the peer is built
 def recorded(name, folder, env, schedule=False, **options):
     """The environment inside the recorder of that name."""
     where = os.path.join(tempfile.mkdtemp(dir=folder), "run")
+    if name == BARE:
+        return env
     if name == PASS:
         return imported("gymnasium", "Wrapper")(env)
     if name in (STATISTICS, VECTOR):
@@ -157,11 +150,6 @@ def recorded(name, folder, env, schedule=False, **options):
         return imported("gymnasium.wrappers", "RecordVideo")(env, where, episode_trigger=schedule)
     ours = VectorMonitor if hasattr(env, "num_envs") else Monitor
     return (imported("gym.wrappers", "Monitor") if name == GYM else ours)(env, where, schedule, **options)
-
-
-def wrapped(folder, names, make=Ticking):
-    """name -> a function that makes an environment and puts it into the recorder of that name."""
-    return {name: make if name == BARE else lambda name=name: recorded(name, folder, make()) for name in names}
 
 
 def player(env, episodes, length=LENGTH):
@@ -181,6 +169,40 @@ def timed(work, *arguments):
     started = time.perf_counter()
     work(*arguments)
     return time.perf_counter() - started
+
+
+def over_bare(folder, work, peers, make, rounds, episodes, length=LENGTH, schedule=False, lines=()):
+    """The rows of what a recorder adds to a step of the environments that `make` makes."""
+    builders = {name: lambda name=name: recorded(name, folder, make(), schedule) for name in [BARE, OURS, *peers]}
+    envs = installed(builders)
+    costs = medians({name: player(env, episodes, length) for name, env in envs.items()}, rounds)
+    for env in envs.values():
+        env.close()
+    return rows(f"{work}: over the bare environment's {duration(costs[BARE])}", costs, lines=lines)
+
+
+def film(name, folder, frames, schedule=EVERY):
+    """An environment whose episode shows each of the frames, in the recorder of that name."""
+    return recorded(name, folder, Ticking(len(frames) - 1, itertools.cycle(frames)), schedule)
+
+
+def filming(name, folder, frames, work, schedule=EVERY):
+    """A contestant that answers what `work` does about a film; an ImportError of its recorder comes now or never."""
+    film(name, folder, frames).close()
+    return lambda: work(film(name, folder, frames, schedule))
+
+
+def watch(env, count):
+    """Plays the episode of so many frames to its end, and closes the environment."""
+    player(env, 1, count - 1)()
+    env.close()
+    return env
+
+
+def run_ffmpeg(*command):
+    """What it said."""
+    return subprocess.check_output(command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT).decode()
+
 
 def drawn_frame(number):
     """A cart on white, as a memoryview: drawn without numpy."""
@@ -221,33 +243,6 @@ SCENES = {"a drawn cart": lambda count: list(map(drawn_frame, range(count)))} if
     "Breakout": partial(game_frames, "ALE/Breakout-v5", "ale_py")}
 
 
-# ---- a step, an episode, a reset, a vector --------------------------------------------------------------------------
-
-def measure_step(folder, quick):
-    """A step in episodes of 200, and an episode of one step, with its row in the journal."""
-    contestant, rounds = partial(player, episodes=2 if quick else 50), 2 if quick else 150
-    yield from over_bare(
-        "a step, no video", wrapped(folder, [BARE, OURS, PASS, STATISTICS, GYM if GYM21 else SB3]), contestant, rounds,
-        lines={SB3: "A step costs {ours} more than the bare environment's, {ratio} × what Stable-Baselines3's adds."})
-    yield from over_bare("a step of four values", wrapped(folder, [BARE, OURS], partial(Ticking, five=False)),
-                         contestant, rounds)
-    yield from over_bare("a filmed step of text", {BARE: Ticking, OURS: lambda: recorded(
-        OURS, folder, Ticking(LENGTH, itertools.repeat("." * 80), "ansi"), EVERY)}, contestant, rounds // 2)
-    yield from over_bare("an episode of one step", wrapped(folder, [BARE, OURS, SB3], partial(Ticking, 1)),
-                         partial(player, episodes=20 if quick else 200, length=1), rounds)
-
-
-def measure_reset(folder, quick):
-    """write_upon_reset=True: an episode of one step, early and late in a run."""
-    early, late, name = 100 if quick else 1000, 3 if GYM21 else 60, GYM if GYM21 else OURS
-    env = recorded(name, folder, Ticking(1), write_upon_reset=True)
-    # Late in a run, ours writes only now and then, so this has to be a long time; gym's writes all at each reset.
-    first, _, last = [player(env, int(early * times), 1)() for times in (1, late - 1, 0.1 if GYM21 else late)]
-    env.close()
-    return rows(f"`write_upon_reset=True`: an episode of one step, after {early * late:,} episodes",
-                {OURS: last, f"{name}, the first {early:,}": first}, {f"{OURS}, the first {early:,}": 1.50})
-
-
 def vector_env(count):
     """One that costs next to nothing: its sub-environments end in turn, and reset at the next step."""
     import numpy
@@ -268,75 +263,75 @@ def vector_env(count):
     return Vector()
 
 
+# ---- the measures ---------------------------------------------------------------------------------------------------
+
+def measure_step(folder, quick):
+    """A step in episodes of 200, and an episode of one step, with its row in the journal."""
+    measure, episodes, rounds = partial(over_bare, folder), 2 if quick else 50, 2 if quick else 150
+    yield from measure("a step, no video", [PASS, STATISTICS, GYM if GYM21 else SB3], Ticking, rounds, episodes, lines={
+        SB3: "A step costs {ours} more than the bare environment's, {ratio} × what Stable-Baselines3's adds."})
+    yield from measure("a step of four values", [], partial(Ticking, five=False), rounds, episodes)
+    yield from measure("a filmed step of text", [], partial(Ticking, LENGTH, itertools.repeat("." * 80), "ansi"),
+                       rounds // 2, episodes, schedule=EVERY)
+    yield from measure("an episode of one step", [SB3], partial(Ticking, 1), rounds, episodes * 4, 1)
+
+
+def measure_reset(folder, quick):
+    """write_upon_reset=True: an episode of one step, early and late in a run."""
+    early, late, name = 100 if quick else 1000, 3 if GYM21 else 60, GYM if GYM21 else OURS
+    env = recorded(name, folder, Ticking(1), write_upon_reset=True)
+    # Late in a run, ours writes only now and then, so this has to be a long time; gym's writes all at each reset.
+    first, _, last = [player(env, int(early * times), 1)() for times in (1, late - 1, 0.1 if GYM21 else late)]
+    env.close()
+    return rows(f"`write_upon_reset=True`: an episode of one step, after {early * late:,} episodes",
+                {OURS: last, f"{name}, the first {early:,}": first}, {f"{OURS}, the first {early:,}": 1.50})
+
+
 def measure_vector(folder, quick):
     """A step of a whole vector environment, whose sub-environments have episodes of 200."""
     importlib.import_module("gymnasium.vector")
     for count in (8, 64, 1024):
-        yield from over_bare(f"a step of a vector of {count:,}",
-                             wrapped(folder, [BARE, OURS, VECTOR], partial(vector_env, count)),
-                             partial(player, episodes=1, length=1000), 1 if quick else 40)
-
-
-# ---- video ----------------------------------------------------------------------------------------------------------
-
-def film(name, folder, frames, schedule=EVERY):
-    """An environment whose episode shows each of the frames, in the recorder of that name."""
-    return recorded(name, folder, Ticking(len(frames) - 1, itertools.cycle(frames)), schedule)
-
-
-def watch(env, count):
-    """Plays the episode of so many frames to its end, and closes the environment."""
-    player(env, 1, count - 1)()
-    env.close()
-    return env
-
-
-def run_ffmpeg(*command):
-    """What it said."""
-    return subprocess.check_output(command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT).decode()
+        yield from over_bare(folder, f"a step of a vector of {count:,}", [VECTOR], partial(vector_env, count),
+                             1 if quick else 40, 1, 1000)
 
 
 def measure_video(folder, quick):
     """A recorded episode from its reset to the end of close, of frames that were drawn beforehand."""
-    scenes = {name: partial(draw, 15 if quick else 300) for name, draw in SCENES.items()}
-    for scene, frames in installed(scenes).items():
+    for scene, drawn in installed({name: partial(draw, 15 if quick else 300) for name, draw in SCENES.items()}).items():
         count, rounds = (30, 1) if quick else (1500, 5) if scene == CARTPOLE else (600, 3)
-        frames = itertools.islice(itertools.cycle(map(memoryview, frames)), count)
-        yield from video_rows(scene, list(frames), folder, rounds)
+        yield from video_rows(scene, [memoryview(drawn[at % len(drawn)]) for at in range(count)], folder, rounds)
 
 
 def video_rows(scene, frames, folder, rounds):
-    (height, width, _), still, peer = frames[0].shape, scene == CARTPOLE, GYM if GYM21 else RECORD_VIDEO
+    (height, width, _), still, count = frames[0].shape, scene == CARTPOLE, len(frames)
     raw, default, scratch = (os.path.join(folder, name) for name in ("frames.raw", "default.mp4", "scratch.mp4"))
     with open(raw, "wb") as file:
         file.writelines(frames)
-    (video, metadata), = watch(film(OURS, folder, frames), len(frames)).videos
+    (video, metadata), = watch(film(OURS, folder, frames), count).videos
     with open(metadata) as file:
         program, *options, _ = json.load(file)["encoder_version"]["cmdline"]
     options[options.index("-i") + 1] = raw
-
-    def recorder(name):
-        film(name, folder, frames).close()  # an ImportError comes now or never
-        return lambda: timed(watch, film(name, folder, frames), len(frames))
 
     def imageio_write(open_writer):
         writer = open_writer(scratch, (width, height))
         for frame in [None] + frames:
             writer.send(frame)
         writer.close()
+
+    recorders = {name: partial(filming, name, folder, frames, lambda env: timed(watch, env, count))
+                 for name in (OURS, GYM if GYM21 else RECORD_VIDEO)}
     costs = medians(installed({
-        OURS: partial(recorder, OURS), FFMPEG: lambda: partial(timed, run_ffmpeg, program, "-y", *options, scratch),
-        IMAGEIO: lambda: partial(timed, imageio_write, imported("imageio_ffmpeg", "write_frames")),
-        peer: partial(recorder, peer)}), rounds)
-    work = f"a filmed step, {width} × {height}, {scene}: {len(frames):,} of them to the end of close"
-    yield from rows(work, {name: cost / len(frames) for name, cost in costs.items()}, lines={} if not still else {
+        **recorders, FFMPEG: lambda: partial(timed, run_ffmpeg, program, "-y", *options, scratch),
+        IMAGEIO: lambda: partial(timed, imageio_write, imported("imageio_ffmpeg", "write_frames"))}), rounds)
+    yield from rows(f"a filmed step, {width} × {height}, {scene}: {count:,} of them to the end of close",
+                    {name: cost / count for name, cost in costs.items()}, lines={} if not still else {
         RECORD_VIDEO: "A filmed step of 600 × 400 costs {ours}, {ratio} × what gymnasium's `RecordVideo` adds."})
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-framerate", str(FPS), "-i", raw]
     run_ffmpeg("ffmpeg", "-y", *source, "-c:v", "libx264", "-pix_fmt", "yuv420p", default)
     yield from rows("its size", {OURS: os.path.getsize(video), LIBX264: os.path.getsize(default)}, unit=BYTES)
     graph = "[0:v]settb=AVTB,setpts=N,format=yuv420p[a];[1:v]settb=AVTB,setpts=N,format=yuv420p[b];[a][b]ssim"
     said = [run_ffmpeg("ffmpeg", "-i", path, *source, "-lavfi", graph, "-f", "null", "-") for path in (video, default)]
-    assert int(re.findall(r"frame= *(\d+)", said[0])[-1]) == len(frames), said[0]
+    assert int(re.findall(r"frame= *(\d+)", said[0])[-1]) == count, said[0]
     ours, theirs = (float(re.search(r"All:([0-9.]+)", text).group(1)) for text in said)
     yield row("its likeness to the source (SSIM)", f"{ours:.4f}", f"{LIBX264}: {theirs:.4f}",
               reach="≥ 0.99" if still else "–", missed=still and ours < 0.99)
@@ -346,18 +341,15 @@ def measure_pause(folder, quick):
     """Where a recorded episode ends: its last step, and the reset after it."""
     frames = list(map(drawn_frame, range(30 if quick else 1500)))
 
-    def pause(name, schedule):
-        def run():
-            env = film(name, folder, frames, schedule)
-            player(env, 1, len(frames) - 2)()
-            seconds = timed(lambda: (env.step(0), env.reset()))
-            env.close()
-            return seconds
-        film(name, folder, frames).close()  # an ImportError comes now or never
-        return run
+    def pause(env):
+        player(env, 1, len(frames) - 2)()
+        seconds = timed(lambda: (env.step(0), env.reset()))
+        env.close()
+        return seconds
     costs = medians(installed({
-        OURS: partial(pause, OURS, FIRST), "ours, the next one recorded too": partial(pause, OURS, EVERY),
-        RECORD_VIDEO: partial(pause, RECORD_VIDEO, FIRST)}), 1 if quick else 3)
+        OURS: partial(filming, OURS, folder, frames, pause, FIRST),
+        "ours, the next one recorded too": partial(filming, OURS, folder, frames, pause),
+        RECORD_VIDEO: partial(filming, RECORD_VIDEO, folder, frames, pause, FIRST)}), 1 if quick else 3)
     yield from rows(f"the pause where a recorded episode of {len(frames):,} frames ends", costs, {RECORD_VIDEO: 0.02},
                     bound=0.020, lines={
         RECORD_VIDEO: "Training pauses for {ours} where a video ends, for {peer} with gymnasium's `RecordVideo`."})
@@ -390,7 +382,6 @@ def measure_memory(folder, quick):
 
 def measure_png(folder, quick):
     """What a machine without ffmpeg writes, on a drawing and on a picture that changes everywhere."""
-    from PIL import Image, ImageSequence
     path = os.path.join(folder, "film.png")
 
     def record(frames):
@@ -398,22 +389,15 @@ def measure_png(folder, quick):
         for _ in frames:
             video.capture_frame()
         video.close()
+
     for scene, count in ((CARTPOLE, 10 if quick else 300), (TEXTURE, 5 if quick else 60)):
         frames = SCENES[scene](count)
-        costs = medians({
-            OURS: partial(timed, record, frames),
-            ZLIB_1: partial(timed, lambda frames: [zlib.compress(frame, 1) for frame in frames], frames),
-        }, 1 if quick else 7)
+        costs = medians({OURS: partial(timed, record, frames), ZLIB_1: partial(
+            timed, lambda frames: [zlib.compress(frame, 1) for frame in frames], frames)}, 1 if quick else 7)
         yield from rows(f"animated PNG of {scene}: a frame", {name: cost / count for name, cost in costs.items()})
         whole = sum(len(zlib.compress(frame, 6)) for frame in frames)
         yield from rows("its bytes per frame", {OURS: os.path.getsize(path) / count, ZLIB_6: whole / count},
                         REACH if scene == CARTPOLE else {}, BYTES)
-        shown = []
-        with Image.open(path) as image:
-            for picture in ImageSequence.Iterator(image):  # a frame like the one before makes that one stay longer
-                shown += [picture.convert("RGB").tobytes()] * round(picture.info["duration"] * FPS / 1000)
-        wrong = abs(len(shown) - count) + sum(a != b.tobytes() for a, b in zip(shown, frames))
-        yield row("its frames that are not exact", wrong, reach="0", missed=wrong)
 
 
 def measure_load(folder, quick):

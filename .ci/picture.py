@@ -24,19 +24,20 @@ def packed(picture):
 
 
 def main():
-    browser = Browser()
     with tempfile.TemporaryDirectory() as folder:
         for seed in (1, 2, 5):
             gym_monitor.demo(os.path.join(folder, "lander_seed%d" % seed), seed=seed)
         page = os.path.join(folder, "page.html")
         gym_monitor.main(["report", folder, "--html", page])
+        browser = Browser(os.path.join(folder, "profile"))
         browser.send("Emulation.setScrollbarsHidden", hidden=True)
-        browser.open(page, 1000, height=1250)
+        browser.open(page)
+        browser.send("Emulation.setDeviceMetricsOverride", width=1000, height=1250, deviceScaleFactor=1, mobile=False)
         time.sleep(2)       # the videos load
         browser.run("document.querySelectorAll('video').forEach(one => { one.currentTime = .8 * one.duration || 0; })")
         time.sleep(2)
         picture = packed(base64.b64decode(browser.send("Page.captureScreenshot", format="png")["data"]))
-    browser.close()
+        browser.process.communicate(timeout=60)
     with open(os.path.join(HERE, "report.png"), "wb") as file:
         file.write(picture)
     print("report.png: %d kB" % (len(picture) // 1000))
