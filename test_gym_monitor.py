@@ -854,7 +854,7 @@ def test_the_video_recorder_films_every_form_of_render(tmp_path, monkeypatch, no
 
 @pytest.mark.parametrize("env, enabled, said", [
     (drawing(list, render_mode="rgb_array_list"), True, None), (Picture(), False, ""), (Walk(), True, ""),
-    (drawing(lambda: [], render_mode=None), True, "='rgb_array'"),
+    (drawing(lambda: "", render_mode=None), True, "='rgb_array'"),
     (drawing(list, render_mode="human"), True, "'rgb_array'"),
 ])
 def test_where_nothing_is_drawn_there_is_no_video_and_one_line_says_why(tmp_path, caplog, env, enabled, said):
