@@ -459,7 +459,6 @@ class StatsRecorder(_Owner):
 
     def after_reset(self, observation: Any) -> None:
         """Begin an episode. One that is under way is dropped: it is not counted."""
-        _check("type", self.type, self.type in ("t", "e"), "'t' (training) or 'e' (evaluation)")
         self.other_steps += len(self.rewards)
         del self.rewards[:]
         now = time.perf_counter()
@@ -890,11 +889,10 @@ def _ask_ffmpeg(program: str) -> Any:
     finally:
         _kill(process)
         process.stdout.close()
-    version = re.search(r"ffmpeg version \S+", answer)
+    version = "".join(re.findall(r"ffmpeg version \S+", answer)[:1]) or "ffmpeg"
     for codec in _CODECS if process.returncode == 0 else ():
         if re.search(rf"^ V\S* {codec[0]} ", answer, re.MULTILINE):
-            return types.SimpleNamespace(program=program, version=version.group() if version else "ffmpeg", codec=codec,
-                                         proven=False)
+            return types.SimpleNamespace(program=program, version=version, codec=codec, proven=False)
     return None
 
 
@@ -1617,8 +1615,10 @@ class _Recording(_Owner):
         last, self.summary = self.summary, self.stats.end_episode(info)
         # `last` is there already where the environment has one `info` for all its steps.
         if key is not None and isinstance(info, dict) and (key not in info or info[key] is last):
-            with contextlib.suppress(TypeError, ValueError, AttributeError, RuntimeError):  # it may be read-only
+            try:
                 info[key] = self.summary
+            except (TypeError, ValueError, AttributeError, RuntimeError):
+                pass  # it is read-only
         if self.clips.episode_videos:
             self.clips.end_episode(Episode(number, self.summary["r"], self.summary["l"], info))
         if self.stats.autoreset:
@@ -1631,14 +1631,15 @@ class _Recording(_Owner):
             return self.env.reset(**kwargs)
         if self.phase == "episode" and self.rewards and not self.options.allow_early_resets:
             raise Error("Pass allow_early_resets=True to drop unfinished episodes: this one is not over.")
-        self._enter("broken")  # until the episode has begun
+        self.phase, self.aside = "broken", True  # until the episode has begun
         result = self.env.reset(**kwargs)
         self._begin_episode()
         return result
 
     def _begin_episode(self, step: Optional[int] = None) -> None:
         """Begin an episode, by a reset or in the step of that number. One that is under way is dropped."""
-        self.clips.drop_episode()
+        if self.clips.episode_videos:
+            self.clips.drop_episode()
         self.stats.after_reset(None)
         if self.clips.schedule is not disable_videos or self.clips.active:
             number = self.stats.episode_id
@@ -1648,9 +1649,10 @@ class _Recording(_Owner):
 
     def _write_at_reset(self) -> None:
         """With `write_upon_reset`: write statistics and manifest, after each of the first thousand episodes."""
-        start, count = time.perf_counter(), self.stats.episode_id - self.stats.first_episode_id
         # After those, wait twenty times as long as the last writing took, so that it costs at most a twentieth.
-        if self.write_upon_reset and (count <= 1000 or start >= self.next_writing):
+        if self.write_upon_reset and (self.stats.episode_id <= self.stats.first_episode_id + 1000
+                                      or time.perf_counter() >= self.next_writing):
+            start = time.perf_counter()
             try:
                 self.stats.flush()
                 self._write_manifest()
@@ -1982,9 +1984,7 @@ class Monitor:
 
     def close(self, **kwargs: Any) -> Any:
         """End the recording, wait until its files are complete, and close the environment; return what that returns.
-
-        A video under way ends and stays. As long as statistics are missing from the directory, each call is an `Error`.
-        """
+        A video under way stays. As long as statistics are missing from the directory, each call is an `Error`."""
         result = None
         try:
             self._recording.close()
