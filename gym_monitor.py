@@ -1267,10 +1267,10 @@ def _read_journal(path: str, name: str) -> _Run:
             if len(copy.timestamps) == len(lines) - 1:
                 return copy._replace(journal=path)
     try:
-        columns, *rows = csv.reader(lines or [",".join(_JOURNAL_COLUMNS)])
-        if columns[:3] != ["r", "l", "t"]:
+        columns, *rows = map(tuple, csv.reader(lines or [",".join(_JOURNAL_COLUMNS)]))  # tuples: no garbage to collect
+        if columns[:3] != ("r", "l", "t"):
             raise ValueError("its columns should begin with r,l,t")
-        own = columns[3:4] == ["type"]
+        own = columns[3:4] == ("type",)
         cells = {word: [row[index] if index < len(row) else "" for row in rows] for index, word in enumerate(columns)}
         run = _make_run(path, name, header, header.get("t_start"),
                         [header["t_start"] + float(cell) for cell in cells["t"]], list(map(int, cells["l"])),
