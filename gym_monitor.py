@@ -1526,8 +1526,8 @@ class _Recording(_Owner):
     Attributes:
         phase: "pause" between episodes, "episode", "broken" after an exception in the middle of one, "closed".
         aside: whether `step` has to look further than at the plain case. It follows from the rest: see `_enter`.
-        four: whether the last step of unusual form was a tuple of four values: the next is taken so first.
-        rewards: those of the episode under way, the same list as `stats.rewards`. A step is counted by appending here.
+        four: whether a step is expected to have four values, as the last one that did not have five.
+        rewards: those of the episode under way, in the list of `stats`. A step is counted by appending its reward.
         summary: what `info["episode"]` said last.
         pending_warning: a warning for whoever takes the next step, because that is not recorded.
         next_writing: when statistics and manifest may be written at a reset again, by the steady clock.
@@ -1586,7 +1586,7 @@ class _Recording(_Owner):
         self.phase = "broken"  # until the step is counted: an exception leaves it so
         result = self.env.step(action)
         done, info = self._count_any_form(result)
-        if not (done and self.stats.autoreset):  # then it shows the next episode already
+        if not (done and self.stats.autoreset):  # which would show the next episode already
             self.clips.film(self.stats.total_steps - 1, {"episode_id": self.stats.episode_id})
         if done:
             self._end_episode(info)
@@ -1755,7 +1755,7 @@ class _VectorRecording(_Recording):
             if any_ended and self.same_step is None:
                 self.same_step = self._resets_in_the_same_step(infos)
             if self.clips.active and self.under_way[0] is not None and 0 not in reset and not (
-                    self.same_step and ended[0]):  # then it shows the next episode already
+                    self.same_step and ended[0]):  # which would show the next episode already
                 self.clips.film(self.steps - 1, {"sub_environment": 0})
             if any_ended:
                 self._end_episodes(ended, infos)
