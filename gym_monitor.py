@@ -132,7 +132,7 @@ def _ask(question: Callable[..., Any], argument: Any, otherwise: bool) -> bool:
         return bool(question(argument))
     except Exception as problem:
         name = getattr(question, "__name__", type(question).__name__)
-        _warn_once(f"{name} raised %r when it was asked about %r; taken for %s.", problem, argument, otherwise)
+        _warn_once(f"{name} raised %r when asked about %r; that counts as %s.", problem, argument, otherwise)
         return otherwise
 
 
@@ -1672,7 +1672,7 @@ class _Recording(_Owner):
         """End the recording, and wait until its files are complete. After an `Error` another call tries again."""
         if self.phase != "closed":
             self._enter("closed")
-            self.pending_warning = "This monitor is closed: what the environment does is not recorded any more."
+            self.pending_warning = "This monitor is closed and records no more: call start(directory) to record again."
         if not self.settled:
             self.clips.end_current()
             self.clips.list_finished(wait=True)
@@ -2955,6 +2955,7 @@ def _parser() -> Any:
     commands.required = True
     command = commands.add_parser("demo", help="record a small built-in environment and report on it")
     command.add_argument("dir", nargs="?", metavar="DIR", help="where to; by default a new temporary directory")
+    command.add_argument("--seed", type=int, default=1, metavar="N", help="another one is another training")
     command = commands.add_parser("report", help="summarise what directories hold, and write it as a page")
     command.add_argument("dirs", nargs="+", metavar="DIR", help="a directory with a run, or with runs somewhere below")
     command.add_argument("--html", metavar="FILE", help="where the page goes instead; - is standard output")
@@ -2980,7 +2981,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         command = options.pop("command")
         if command == "demo":
             directory = options["dir"] or tempfile.mkdtemp(prefix="gym_monitor_")
-            demo(directory)
+            demo(directory, seed=options["seed"])
             _run_report([directory])
         elif command == "report":
             _run_report(**options)
@@ -2993,8 +2994,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     except (SystemExit, Error, OSError, KeyboardInterrupt) as problem:
         if isinstance(problem, SystemExit) or isinstance(problem, KeyboardInterrupt) and options.get("watch"):
             return 0  # after --help or --version, or Ctrl-C where that is the way to end it
+        words = f"{problem.filename}: {problem.strerror}" if isinstance(problem, OSError) else str(problem)
         if sys.stderr:  # or print would take standard output
-            print("gym_monitor.py:", " ".join(str(problem).split()) or "interrupted", file=sys.stderr)
+            print("gym_monitor.py:", " ".join(words.split()) or "interrupted", file=sys.stderr)
     if arguments is None:
         sys.exit(1)
     return 1
