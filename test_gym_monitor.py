@@ -1571,6 +1571,7 @@ def test_on_a_full_disk_a_listed_video_is_whole_and_has_its_metadata(small_disk,
     walk, run = RandomWalk(), str(small_disk / "run")
     env = Monitor(walk, run, every)
     play(env)
+    assert len(env.videos) == 1  # which waits until it is complete
     if full_from is None:
         walk.length, walk.draw = 40, lambda step: memoryview(os.urandom(3 * 128 * 128)).cast("B", [128, 128, 3])
     for moment, act in enumerate([env.reset] + walk.length * [lambda: env.step(0)]):
