@@ -2725,7 +2725,8 @@ all('.card').forEach((node, i, nodes) => {          // one stop for the Tab key;
 
 const head = () => {                              // the state of the run that was heard of last
   const {since, patience, text} = sorted(runs.map(({state}) => state), state => state.since).pop();
-  const silence = Math.max(0, (data.refresh ? Date.now() / 1e3 : data.written) - since), [unit, word] = unitOf(silence);
+  const now = data.refresh ? Date.now() / 1e3 : data.written;
+  const silence = Math.max(0, Math.round(now - since)), [unit, word] = unitOf(silence);
   const said = (silence > patience ? data.silent : text).replace('{}', `${+(silence / unit).toPrecision(2)} ${word}`);
   $('#head').textContent = `${runs.length > 1 ? `${runs.length} runs` : runs[0].name} · ${said}`;
 };
@@ -2876,7 +2877,7 @@ def _summary_text(curves: List[_Curve], note: str) -> str:
     lines = ["".join(map(str.rjust, cells, widths)) + "  " + name for name, *cells in zip(names, *columns)]
     newest = max(curves, key=lambda curve: float(curve.state()["since"]))
     state, episodes, last = newest.state(), newest.summary["episodes"], newest.summary["return_last_100"]
-    silence = max(0.0, time.time() - state["since"])
+    silence = max(0, round(time.time() - state["since"]))
     text = (state["text"] if silence <= state["patience"] else _SILENT).replace("{}", _duration(silence))
     lines += [note] * bool(note) + [f"episodes: {_number(episodes)}, last 100: {_number(last)}, {text} ({newest.name})"]
     return "\n".join(line[:80] for line in lines)
