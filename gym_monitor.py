@@ -322,7 +322,7 @@ class _Owner:
                 _warn_once(str(problem))
 
     def __del__(self) -> None:
-        if not self.settled:
+        if not self.settled and not sys.is_finalizing():  # then `_close_all` has tried already
             self._close_quietly()
             self.abandon()
 

@@ -126,6 +126,14 @@ class Autoreset(Picture):
         return result
 
 
+class Truncated(Picture):
+    """Its episodes are cut off."""
+
+    def step(self, action):
+        observation, reward, over, _, info = super().step(action)
+        return observation, reward, False, over, info
+
+
 def frame(height, width, channels, colour):
     """A frame as the standard library has it: a memoryview of three dimensions."""
     pixels = bytes(value for row in range(height) for column in range(width)
@@ -518,10 +526,11 @@ def test_close_raises_each_time_while_statistics_are_missing_and_steps_pass_thro
 
 def test_a_subclass_has_its_own_step_and_other_attributes_are_the_recordings_or_the_environments(run, no_ffmpeg):
     walk, mine = Picture(), type("Mine", (Monitor,), {"step": lambda self, action: "mine"})
-    walk.action_space, walk.class_name = "space", "of the environment"
+    walk.action_space, walk.class_name, walk.unwrapped = "space", "of the environment", Walk()
     with mine(walk, run, every, write_upon_reset=True, uid="me") as env:
         env.reset()
-        assert env.env is walk and env.unwrapped is walk and env.enabled is True and isinstance(env, Monitor)
+        assert env.env is walk and env.unwrapped is walk.unwrapped and journal_rows(run)[0]["env_id"] == "Walk"
+        assert env.enabled is True and isinstance(env, Monitor)
         assert (env.directory, env.file_prefix, env.write_upon_reset) == (os.path.abspath(run), "openaigym", True)
         assert env.file_infix.endswith(".me") and env.video_callable(5) is True and env.step(0) == "mine"
         assert isinstance(env.video_recorder, VideoRecorder) and isinstance(env.stats_recorder, StatsRecorder)
@@ -531,7 +540,7 @@ def test_a_subclass_has_its_own_step_and_other_attributes_are_the_recordings_or_
 
 BAD = {
     "video_callable": [True, 3, "cubic"], "mode": ["testing"], "fps": [0, -1, math.nan, math.inf, "30", True, []],
-    "uid": ["a/b", "..", "x" * 300], "step_trigger": [5], "keep_video": [5], "stats_key": [1],
+    "uid": ["a/b", "..", "x" * 101, "\u00e9" * 51], "step_trigger": [5], "keep_video": [5], "stats_key": [1],
     "video_length": [-1, 2.5], "info_keywords": ["won", ("r",), ("type",), ("a,b",), ("a\nb",), (1,), ("a", "a")],
     "env": [types.SimpleNamespace(step=list), types.SimpleNamespace(reset=list)], "directory": ["", b"", "mine"],
 }
@@ -567,7 +576,15 @@ def record_walk(directory, episodes=1, walk=Walk, **options):
     return env
 
 
+def test_a_time_limit_that_strikes_in_the_start_comes_out_as_it_is(run, monkeypatch):
+    monkeypatch.setattr(os, "makedirs", failing(os.makedirs, TimeoutError("too slow"), 1))
+    with pytest.raises(TimeoutError, match="too slow"):
+        Monitor(Walk(), run)
+
+
 def test_an_earlier_run_is_refused_with_up_to_five_of_its_files_and_both_ways_out(run):
+    os.mkdir(run)
+    open(os.path.join(run, "openaigym.report.html"), "w").close()  # which is no run: `report --watch` waits for one
     unfinished = Monitor(Walk(), run)
     for named in (1, 5):
         before = files(run)
@@ -601,6 +618,8 @@ def test_force_ends_what_this_process_recorded_there_before(run, no_ffmpeg, capl
         play(env)
         assert len(caplog.records) == 1
         old.close()
+    del old
+    gc.collect()
     assert load_results(run)["episode_lengths"] == [2] and len(files(run)) == 3
 
 
@@ -675,14 +694,20 @@ def test_journal_and_results_have_an_episode_the_moment_it_is_over_and_the_json_
     assert [*zip(stats["episode_lengths"], stats["episode_types"])] == [(1, "t")] * 6
 
 
-def test_write_upon_reset_writes_statistics_and_manifest_at_each_of_the_first_thousand_resets(run):
+def test_write_upon_reset_writes_statistics_and_manifest_at_each_of_the_first_thousand_resets(run, monkeypatch):
     with Monitor(Walk(length=1), run, write_upon_reset=True) as env:
         for episode in range(1000):
             env.reset()
             if episode in (0, 1, 2, 500, 999):
                 assert len(load(run, read_json(run, ".manifest.json")["stats"])["timestamps"]) == episode
             env.step(0)
-        play(env, 50)  # not necessarily at each of these
+        writings, replace = [], os.replace
+        monkeypatch.setattr(os, "replace", lambda *names: time.sleep(0.01) or writings.append(1) or replace(*names))
+        for _ in range(50):  # not at each of these: it would take more than a twentieth of the time
+            play(env)
+            time.sleep(0.01)
+        assert len(writings) <= 12
+        monkeypatch.undo()
     assert len(read_json(run, ".stats.json")["timestamps"]) == len(journal_rows(run)[1]) == 1050
 
 
@@ -693,6 +718,9 @@ def test_write_upon_reset_writes_statistics_and_manifest_at_each_of_the_first_th
     ("line\u2028line\x85line\r\nline", "line line line line", str), ('a,"' * 100000, 'a,"a,"', str),
 ], ids=lambda value: repr(value)[:20])
 def test_an_info_keyword_is_in_info_episode_in_the_journal_and_in_results(run, value, cell, kind):
+    with Monitor(Walk(length=1, info={"what": value}), info_keywords=("what", "no")) as env:  # without a journal too
+        env.reset()
+        assert env.step(0)[-1]["episode"]["what"] is value
     with Monitor(Walk(length=1, info={"what": value}), run, info_keywords=("what", "no")) as env:
         env.reset()
         entry = env.step(0)[-1]["episode"]
@@ -721,6 +749,12 @@ def test_the_stats_recorder_works_alone_and_keeps_its_place_and_its_name(run, mo
             recorder.after_step("next", reward, reward >= 2.0, {})
     recorder.flush()
     assert load(run, "openaigym.episode_batch.9.alone.stats.json") == load(recorder.path)
+    with monkeypatch.context() as patch:  # killed, and another process gets its number
+        patch.setattr(os, "replace", lambda old, new: shutil.copy(old, old + ".left"))
+        recorder.flush()
+    for name in files(run, ".left"):
+        os.rename(os.path.join(run, name), os.path.join(run, name[:-len(".left")]))
+    recorder.flush()
     recorder.close()
     recorder.close()
     results = load_results(run)  # one that knows no environment goes with any
@@ -750,6 +784,7 @@ def at(number):
     (Picture, "RRRsss", every, {}, dict(video0=4)), (Picture, "RsRsss", every, {}, dict(video0=4)),  # one is dropped
     (Picture, "RsssRs", every, {}, dict(video0=4, video1=2)),  # `close` cuts the second short
     (Picture, "RsCs", every, {}, dict(video0=2)),  # nothing is filmed after an exception
+    (Truncated, "RsssRsss", every, {}, dict(video0=4, video1=4)),
     # Where a step resets, it shows the next episode's first picture in place of the last one.
     (Autoreset, "Rsssss", at(0), {}, dict(video0=3)), (Autoreset, "Rsssss", every, {}, dict(video0=3, video1=3)),
     *((walk, plan, None, dict(step_trigger=at(step)), {f"step{step}": frames}) for walk, plan, step, frames in [
@@ -772,6 +807,14 @@ def test_which_videos_there_are_and_how_many_frames_each_has(run, no_ffmpeg, wal
     assert len(files(run, ".png")) == len(metadata_of(run)) == len(frames)
 
 
+def test_the_video_of_a_dropped_episode_is_not_listed_any_more(run, no_ffmpeg):
+    with Monitor(Picture(), run, every, video_length=2) as env:
+        follow(env, "Rs")
+        assert len(env.videos) == 1
+        follow(env, "R")
+        assert env.videos == []
+
+
 def test_a_video_shows_the_reset_and_every_step_and_is_listed_once_it_is_complete(run, no_ffmpeg):
     walk = Picture(length=5)
     with Monitor(walk, run, every) as env:
@@ -783,6 +826,12 @@ def test_a_video_shows_the_reset_and_every_step_and_is_listed_once_it_is_complet
         assert load_results(run)["videos"] == env.videos and len(shown) == 6
         for walk.steps in range(6):
             assert shown[walk.steps] == (bytes(walk.render()), 0.04)
+
+
+def test_with_write_upon_reset_the_manifest_has_the_videos_of_episodes_that_are_over(run, no_ffmpeg):
+    with Monitor(Picture(), run, every, write_upon_reset=True) as env:
+        follow(env, "RsssRsssR")
+        assert len(read_json(run, ".manifest.json")["videos"]) == 2
 
 
 def test_keep_video_decides_which_files_stay(run, no_ffmpeg, caplog):
@@ -832,6 +881,8 @@ TELLS = dict(metadata={"render.modes": ["human", "rgb_array"]})
     # as in gym 0.25, whose wrappers hide which arguments `render` takes
     (lambda *args, **kwargs: DRAWN if "rgb_array" in (*args, *kwargs.values()) else None, dict(TELLS, render_mode=None),
      ".png"),
+    # and of wrappers around one that takes none
+    (lambda **options: (lambda: DRAWN)(**options), dict(unwrapped=drawing(lambda: DRAWN)), ".png"),
     (lambda: DRAWN, dict(render_mode="single_rgb_array"), ".png"),
     (lambda: [DRAWN], dict(render_mode="rgb_array"), ".png"),
 ])
@@ -866,6 +917,8 @@ def test_where_nothing_is_drawn_there_is_no_video_and_one_line_says_why(tmp_path
     told = [content["empty"] for content in metadata_of(tmp_path)]
     assert told == [True] * len(files(tmp_path)) == [True] * recorder.enabled
     assert len(caplog.records) == bool(said) and (said or "") in caplog.text
+    videos = record_walk(str(tmp_path / "run"), walk=lambda: env, video_callable=every if enabled else False).videos
+    assert videos == load_results(str(tmp_path / "run"))["videos"] == []
 
 
 @pytest.mark.parametrize("metadata, fps, expected", [
@@ -934,6 +987,7 @@ def test_with_ffmpeg_an_episode_is_an_mp4_complete_without_close_and_memory_does
 @needs_ffmpeg
 @pytest.mark.parametrize("does, imageio, path, asked, ending", [
     ("exit 1", "fake", "real", True, ".mp4"), ("exit 1", "real", "fake", False, ".mp4"),
+    ("exit", "", f"bin{os.pathsep}{os.path.dirname(FFMPEG or '')}", False, ".mp4"),
     ("exit 1", "", "fake", True, ".png"), ("exit", "", ".", False, ".png"), ("exit", "", "bin", False, ".png"),
     ('case "$*" in *-encoders*) {0} "$@" | {1} -v 264;; *) exec {0} "$@";; esac', "", "fake", True, ".mp4"),
 ])
@@ -963,6 +1017,22 @@ def test_an_animated_png_stores_what_changes_exactly(tmp_path, channels, spots, 
     assert shape == (60, 40, channels) and first == bytes(picture().cast("B"))
     assert {pixels for pixels, _ in found} == {bytes(picture(*spots).cast("B"))}
     assert sum(seconds for _, seconds in found) == pytest.approx(stills / fps, 1e-4, 1e-3) and len(found) == stills
+
+
+def test_a_frame_that_an_interrupt_cut_short_is_the_end_of_an_animated_png(tmp_path, monkeypatch):
+    def cut(descriptor, content, offset):
+        monkeypatch.undo()
+        os.pwrite(descriptor, content[:-1], offset)
+        raise KeyboardInterrupt
+
+    recorder = VideoRecorder(Picture(), path=tmp_path / "a.png")
+    recorder.capture_frame()
+    monkeypatch.setattr(gym_monitor, "_pwrite", cut)
+    with pytest.raises(KeyboardInterrupt):
+        recorder.capture_frame()
+    recorder.capture_frame()  # after the end: nothing
+    recorder.close()
+    assert len(png_frames(recorder.path)[1]) == 1
 
 
 def test_frames_in_any_memory_order_record_the_right_picture(tmp_path):
@@ -1087,6 +1157,13 @@ def test_a_video_is_listed_if_its_metadata_say_so_and_its_file_is_whole(run, no_
     os.truncate(videos[1][0], os.path.getsize(videos[1][0]) - 5)
     damage(run, "2.meta.json", json.dumps(dict(load(videos[2][1]), broken=True)).encode())
     assert load_results(run)["videos"] == videos[3:]
+
+
+@needs_ffmpeg
+def test_an_mp4_without_a_picture_is_not_listed(run):
+    (_, metadata), = record_walk(run, walk=Picture, video_callable=every).videos
+    subprocess.check_call(load(metadata)["encoder_version"]["cmdline"], cwd=run, stdin=subprocess.DEVNULL)
+    assert load_results(run)["videos"] == []
 
 
 def test_gyms_helpers_answer_as_gyms_do_and_runs_of_different_environments_are_an_error(tmp_path):
@@ -1389,6 +1466,16 @@ def test_an_exception_in_step_is_not_taken_for_a_step_of_another_form(run, probl
     check_run(run, returns_of(0))
 
 
+def test_an_exception_in_reset_ends_the_episode_which_is_not_counted(anywhere):
+    with Monitor(Walk(), anywhere, False) as env:
+        follow(env, "Rs")
+        env.unwrapped.reset = failing(env.unwrapped.reset, ZeroDivisionError, 1)
+        with pytest.raises(ZeroDivisionError):
+            env.reset()
+        follow(env, "ssRsss")
+        assert env.get_episode_lengths() == [3]
+
+
 def test_sixteen_processes_at_once_in_one_directory_keep_their_own_files(run, no_ffmpeg):
     def work(seed):
         os.getpid = lambda: 1  # as in every container
@@ -1544,7 +1631,8 @@ def test_rows_wait_for_a_full_disk_and_close_is_an_error_until_all_are_stored(sm
     env = Monitor(walk, run, False, write_upon_reset=True)  # nothing is in its way
     play(env, 5)
     fill(small_disk)
-    monkeypatch.setattr(os, "pwrite", lambda *arguments, real=os.pwrite: tries.append(1) or real(*arguments))
+    pwrite = gym_monitor._pwrite
+    monkeypatch.setattr(gym_monitor, "_pwrite", lambda *arguments: tries.append(1) or pwrite(*arguments))
     play(env, 400)
     stored = returns_in(run)
     assert 5 <= len(stored) < 405 and stored == walk.returns[:len(stored)]
@@ -1558,7 +1646,7 @@ def test_rows_wait_for_a_full_disk_and_close_is_an_error_until_all_are_stored(sm
         with pytest.raises(Error, match="space"):
             env.close()
         play(env)  # it is closed: this passes through
-    assert returns_in(run) == returns[:len(returns_in(run))]
+    assert returns_in(run) == returns[:len(returns_in(run))] and files(run, ".tmp") == []
     assert returns_for_gym(run) == returns[:len(returns_for_gym(run))]
     (small_disk / "filler").unlink()
     env.close()
@@ -1622,6 +1710,15 @@ def test_a_directory_that_is_or_becomes_read_only_is_an_error_at_the_start_or_at
     os.chmod(env.directory, 0o755)
     env.close()
     check_run(env.directory, returns_of(0, 3, 6), ".png", [4] * 3)
+
+
+def test_a_directory_removed_before_the_interpreter_ends_is_told_of(run):
+    _, _, err = run_script("""
+        env = Monitor(Walk(), sys.argv[1])
+        play(env)
+        os.rename(sys.argv[1], sys.argv[1] + "-moved")
+    """, run)
+    assert "cannot be written" in err
 
 
 def test_a_directory_removed_under_a_video_lists_no_video_that_is_not_there(run, encoder):
@@ -1963,7 +2060,8 @@ class Fleet:
         infos = {"score": self.array([10 * step for step in self.steps]), "level": 7, 3: "a key that is no text"}
         if self.mode is SAME_STEP and any(self.over):
             scores = [{"score": 10 * step} if over else None for step, over in zip(self.steps, self.over)]
-            infos = {None: infos, "arrays": {"final_info": infos, "_final_info": self.array(self.over)},
+            infos = {None: infos, "arrays": {
+                "score": self.array([0] * self.num_envs), "final_info": infos, "_final_info": self.array(self.over)},
                      "objects": {"final_info": scores}, "observation": {"final_observation": 0}}[self.last]
             self.steps = [0 if over else step for step, over in zip(self.steps, self.over)]
         if fault:
@@ -2242,7 +2340,7 @@ def of_library(monkeypatch, library, version):
 def test_an_environment_of_another_kind_is_refused_with_the_way_out(run, monkeypatch):
     counted = Walk()
     counted.num_envs, counted.is_vector_env = 1, False  # gym's wrappers give them to a single environment
-    old = of_library(monkeypatch, "gym", "0.23.1")()  # which answers four values
+    old = of_library(monkeypatch, "gym", "0.25.2")()  # which answers four values
     for env, refusing, way_out in [
             (Walk(), [VectorMonitor], "in Monitor"), (counted, [VectorMonitor], "in Monitor"),
             (Fleet(), [Monitor], "in VectorMonitor"), (old, [Monitor, VectorMonitor], "each sub-environment in a Mon")]:
