@@ -2759,11 +2759,17 @@ if (data.refresh) {
 # Demo: a small environment to record, and a crude learner that makes its curve go somewhere
 # ---------------------------------------------------------------------------------------------------------------------
 
-def _paint(picture: bytearray, column: int, top: int, colour: str, halves: Iterable[int]) -> None:
-    """Paint a shape, symmetric about a column: per row, from the top downwards, so many pixels to both sides of it."""
-    for row, half in enumerate(halves, top):
-        left, right = max(0, column - half), min(256, column + half + 1)
-        picture[3 * (256 * row + left):3 * (256 * row + right)] = bytes.fromhex(colour) * (right - left)
+# Shapes, each symmetric about a column: that column, its top row, its colour, and per row the pixels to both sides.
+_SCENE: List[Tuple[int, int, str, Sequence[int]]] = [
+    *((128, row, "%02x%02x%02x" % (14 + row // 3, 18 + row // 5, 50 + row // 3), [128]) for row in range(192)),  # dusk
+    *((star * 89 % 256, star ** 2 * 7 % 131, "e6e6ff", [0]) for star in range(80)),
+    (208, 13, "f3e9d2", [round((177 - row ** 2) ** 0.5) for row in range(-13, 14)]),  # the moon
+    (40, 125, "3c3260", range(44)), (225, 109, "3c3260", range(60)),  # mountains
+    (128, 169, "2e2848", [128] * 23), (128, 169, "f0be46", [22] * 4)]  # the ground and the pad
+_FLAMES = [(0, 0, "000000", []), (8, -11, "ffe6a0", [1, 2, 1]), (0, 1, "ffc857", [3, 3, 2, 2, 1, 1, 0]),
+           (-8, -11, "ffe6a0", [1, 2, 1])]  # by action, relative to the rocket's foot
+_ROCKET = [(0, -20, "e4572e", [0, 0, 1, 2, 3]), (0, -15, "eef0f5", [4] * 13), (0, -12, "4da3ff", [1, 2, 2, 1]),
+           (0, -2, "e4572e", [6, 7, 8])]
 
 
 class Lander:
@@ -2779,17 +2785,6 @@ class Lander:
     def __init__(self, seed: int) -> None:
         from random import Random
         self.random = Random(seed)
-        self._scene = bytearray(3 * 256 * 192)
-        paint = functools.partial(_paint, self._scene)
-        for row in range(192):
-            paint(128, row, "%02x%02x%02x" % (14 + row // 3, 18 + row // 5, 50 + row // 3), [128])  # dusk
-        for star in range(80):
-            paint(self.random.randrange(256), self.random.randrange(130), "e6e6ff", [0])
-        paint(208, 26, "f3e9d2", [round(abs(13.3 ** 2 - row ** 2) ** 0.5) for row in range(-13, 14)])  # the moon
-        for column, height, colour in (40, 44, "3c3260"), (225, 60, "3c3260"), (5, 62, "2e2848"), (250, 36, "2e2848"):
-            paint(column, 169 - height, colour, range(height))  # mountains
-        paint(128, 169, "2e2848", [128] * 23)  # the ground
-        paint(128, 169, "f0be46", [22] * 4)  # the pad
 
     def reset(self) -> Tuple[Tuple[complex, complex], Dict[str, Any]]:
         self._position = complex(self.random.choice((-65, 65)) + self.random.uniform(-15, 15), 110)
@@ -2808,16 +2803,14 @@ class Lander:
 
     def render(self) -> memoryview:
         """The picture as the standard library can hold it: bytes in three dimensions, (height, width, 3)."""
-        picture = bytearray(self._scene)
+        picture = bytearray(192 * 256 * 3)
         column, row = 128 + round(self._position.real), 168 - round(self._position.imag)
-        if self._action == 2:
-            _paint(picture, column, row + 1, "ffc857", (3, 3, 2, 2, 1, 1, 0))  # a flame
-        elif self._action:
-            _paint(picture, column + 8 * (2 - self._action), row - 11, "ffe6a0", (1, 2, 1))
-        _paint(picture, column, row - 20, "e4572e", (0, 0, 1, 2, 3))  # the nose
-        _paint(picture, column, row - 15, "eef0f5", (4,) * 13)
-        _paint(picture, column, row - 12, "4da3ff", (1, 2, 2, 1))  # a window
-        _paint(picture, column, row - 2, "e4572e", (6, 7, 8))  # the fins
+        rocket = [(column + right, row + down, colour, halves)
+                  for right, down, colour, halves in [_FLAMES[self._action], *_ROCKET]]
+        for middle, top, colour, halves in _SCENE + rocket:
+            for line, half in enumerate(halves, top):
+                left, right = max(0, middle - half), min(256, middle + half + 1)
+                picture[3 * (256 * line + left):3 * (256 * line + right)] = bytes.fromhex(colour) * (right - left)
         return memoryview(picture).cast("B", [192, 256, 3])
 
 
