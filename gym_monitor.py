@@ -1419,22 +1419,19 @@ _MOST_ENCODERS = 8  # So many videos of a process are filmed or finished at a ti
 class _Clips:
     """Which episodes have a video (schedule, trigger) and what becomes of it (length, keep). It films one at a time."""
 
+    # Whether the next step concerns the videos.
+    active = property(lambda self: self.trigger is not None or self.newest.ended is None)
+
     def __init__(self, env: Any, stats: StatsRecorder, infix: str, schedule: Callable[[int], bool],
                  options: _Options) -> None:
         self.env, self.stats, self.schedule, self.options = env, stats, schedule, options
         self.base = os.path.join(stats.directory or "", f"{FILE_PREFIX}.video.{infix}")  # the beginning of every path
         self.trigger = options.step_trigger if stats.directory is not None else None
-        self.newest: Optional[VideoRecorder] = None
-        self.current: Optional[VideoRecorder] = None  # the one that takes frames
+        self.newest = VideoRecorder(env, enabled=False)  # the one that takes frames, until it has ended; yet none
         self.unfinished: List[VideoRecorder] = []   # in the order in which they began
         self.episode_videos: List[VideoRecorder] = []   # begun in the episode under way
         self.videos: List[Tuple[str, str]] = []     # those that are complete: recording and metadata
         self.taken: List[Any] = []                  # frames of a `rgb_array_list` that `render` still has to show
-
-    @property
-    def active(self) -> bool:
-        """Whether the next step concerns the videos."""
-        return self.current is not None or self.trigger is not None
 
     def begin_episode(self, number: int, step: Optional[int], metadata: Dict[str, Any]) -> None:
         """Begin an episode, by a reset or in the step of that number, and film its first frame."""
@@ -1447,18 +1444,12 @@ class _Clips:
         """Film what the environment shows now, in a new video if the trigger asks for one at this step."""
         if self.trigger is not None and step is not None and _ask(self.trigger, step, otherwise=False):
             self._begin(f"step{step:09d}", dict(metadata, step=step))
-        if self.current is not None:
-            self.current.capture_frame()
-            if self.current.ended is not None or self.current.frames >= (self.options.video_length or math.inf):
-                self.end_current()
-
-    def end_current(self) -> None:
-        if self.current is not None:
-            self.current.end()
-            self.current = None
+        self.newest.capture_frame()
+        if self.newest.frames >= (self.options.video_length or math.inf):
+            self.newest.end()
 
     def _begin(self, name: str, metadata: Dict[str, Any]) -> None:
-        self.end_current()
+        self.newest.end()
         self.list_finished(wait=False)
         if self.stats.journal_owner() == "another's" or not self._has_room():
             return
@@ -1471,7 +1462,7 @@ class _Clips:
             clip.taken = self.taken
             self.episode_videos.append(clip)
             self.unfinished.append(clip)
-            self.current = self.newest = clip
+            self.newest = clip
 
     def _has_room(self) -> bool:
         """Whether another video may begin. Waits for one that has ended, where all encoders are busy."""
@@ -1494,7 +1485,7 @@ class _Clips:
         if keep is not None and self.episode_videos and not _ask(keep, episode, otherwise=True):
             self.drop_episode()
         elif keep is not None or not self.options.video_length:
-            self.end_current()
+            self.newest.end()
         self.episode_videos = []
 
     def drop_episode(self) -> None:
@@ -1503,7 +1494,6 @@ class _Clips:
             self.unfinished = [other for other in self.unfinished if other is not clip]
             self.videos = [video for video in self.videos if video[0] != clip.path]
             clip.drop()
-            self.current = None if self.current is clip else self.current
         self.episode_videos = []
 
     def list_finished(self, wait: bool) -> List[Tuple[str, str]]:
@@ -1674,7 +1664,7 @@ class _Recording(_Owner):
             self._enter("closed")
             self.pending_warning = "This monitor is closed and records no more: call start(directory) to record again."
         if not self.settled:
-            self.clips.end_current()
+            self.clips.newest.end()
             self.clips.list_finished(wait=True)
             try:
                 self.stats.close()
@@ -1998,7 +1988,7 @@ class Monitor:
     directory = property(lambda self: self._recording.stats.directory)
     enabled = property(lambda self: self.directory is not None and self._recording.phase != "closed")
     stats_recorder = property(lambda self: self._recording.stats)
-    video_recorder = property(lambda self: self._recording.clips.newest)
+    video_recorder = property(lambda self: self._recording.clips.newest if self._recording.clips.newest.path else None)
     video_callable = property(lambda self: self._recording.clips.schedule)
     file_infix = property(lambda self: self._recording.infix)
     write_upon_reset = property(lambda self: self._recording.write_upon_reset)
