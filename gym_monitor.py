@@ -285,17 +285,19 @@ def _read_json(path: str) -> Dict[str, Any]:
 # Exit and forks
 # ---------------------------------------------------------------------------------------------------------------------
 
-# Every object with open files or processes, until the garbage collector takes it, before it calls `__del__`.
+# Every object that has had open files or processes, until the garbage collector takes it, before it calls `__del__`.
 _owners: "weakref.WeakValueDictionary[int, _Owner]" = weakref.WeakValueDictionary()
 
 
-def _all_owners() -> "List[_Owner]":  # `valuerefs` makes its list at once, although other threads may add to it
-    return [owner for owner in [reference() for reference in _owners.valuerefs()] if owner is not None]
+def _all_owners() -> List[Any]:  # `valuerefs` makes its list at once, although other threads may add to it
+    return [owner for owner in [reference() for reference in _owners.valuerefs()] if owner and not owner.settled]
 
 
 class _Owner:
     """Has files open. `close` completes them, also when it is dropped or at exit; a forked child calls `abandon`."""
 
+    close: Any
+    abandon: Any    # closes what is open, and leaves the files as they are
     settled = True  # whether nothing is open and nothing will follow
     _told_multiprocessing = 0  # the pid of the process in which multiprocessing knows of `_close_all`
 
@@ -308,15 +310,10 @@ class _Owner:
             _Owner._told_multiprocessing = os.getpid()
             util.Finalize(None, _close_all, exitpriority=0)
 
-    def abandon(self, why: str = "") -> None:
-        """Close what is open and leave the files as they are; nothing more is written."""
-        self.settled = True
-        _owners.pop(id(self), None)
-
     def _close_quietly(self) -> None:
         """Close where nobody can catch an exception: this object is dropped, or the interpreter ends."""
         try:
-            self.close()  # type: ignore[attr-defined]
+            self.close()
         except Exception as problem:
             with contextlib.suppress(Exception):  # at the very end, logging has been taken apart already
                 _warn_once(str(problem))
@@ -337,7 +334,6 @@ def _abandon_all() -> None:
     for owner in _all_owners():
         owner.abandon("This process was forked from one that records: what the environment does here is not recorded. "
                       "Give the child a Monitor of its own.")
-    _owners.clear()
 
 
 atexit.register(_close_all)
@@ -541,9 +537,8 @@ class StatsRecorder(_Owner):
             journal.close()
 
     def abandon(self, why: str = "") -> None:
-        """Close the journal as it is; nothing more is written."""
         self._close_journal()
-        super().abandon()
+        self.settled = True
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -1147,11 +1142,10 @@ class VideoRecorder(_Owner):
         self.finish(wait=True)
 
     def abandon(self, why: str = "") -> None:
-        """Close what is open and leave the files as they are."""
         if self._encoder is not None:
             self._encoder.close()
         self.ended, self._encoder = self.ended or time.monotonic(), None
-        super().abandon()
+        self.settled = True
 
     def drop(self) -> None:
         """Remove the recording as if it had never been made."""
@@ -1466,7 +1460,7 @@ class _Clips:
 
     def _has_room(self) -> bool:
         """Whether another video may begin. Waits for one that has ended, where all encoders are busy."""
-        busy = [owner for owner in _all_owners() if isinstance(owner, VideoRecorder) and not owner.settled]
+        busy = [owner for owner in _all_owners() if isinstance(owner, VideoRecorder)]
         ended = [video for video in busy if video.ended is not None]
         if len(busy) < _MOST_ENCODERS:
             return True
@@ -1671,7 +1665,7 @@ class _Recording(_Owner):
             finally:
                 if os.path.exists(self.stats.path) and self.stats.journal_owner() != "another's":
                     self._write_manifest()
-            super().abandon()
+            self.settled = True
 
     def abandon(self, why: str = "") -> None:
         """Close what is open without writing: in a forked child, or where the directory is about to be cleared."""
@@ -1680,7 +1674,7 @@ class _Recording(_Owner):
         for owner in (self.stats, *self.clips.unfinished):
             owner.abandon()
         self.clips.unfinished = []
-        super().abandon()
+        self.settled = True
 
 
 def _zeros(ended: Any) -> Any:
