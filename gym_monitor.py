@@ -1033,12 +1033,12 @@ class VideoRecorder(_Owner):
     ended: Optional[float] = 0.0  # a recorder that is not enabled counts as ended
     functional = property(lambda self: self.enabled and not self.broken)
     empty = property(lambda self: self.frames == 0)
+    metadata_path = property(lambda self: self.path and os.path.splitext(self.path)[0] + ".meta.json")
 
     def __init__(self, env: Any, path: Optional[_PathLike] = None, metadata: Optional[Dict[str, Any]] = None,
                  enabled: bool = True, base_path: Optional[_PathLike] = None, *, fps: Optional[float] = None) -> None:
         self.env, self.metadata, self.frames_per_sec = env, dict(metadata or {}), _frame_rate(env, fps)
         self.path: Any = None
-        self.metadata_path: Any = None
         self.frames, self.broken = 0, False
         self.taken: Optional[List[Any]] = None  # where to keep frames taken from a `rgb_array_list` that others want
         self._shape: Any = None
@@ -1054,7 +1054,6 @@ class VideoRecorder(_Owner):
             base = base_path or os.path.join(tempfile.mkdtemp(prefix=FILE_PREFIX + "."), "video")
             path = os.fspath(base) + (".cast" if self._is_text else ".mp4" if _find_ffmpeg() else ".png")
         self.path = os.path.abspath(path)
-        self.metadata_path = os.path.splitext(self.path)[0] + ".meta.json"
         ending = os.path.splitext(self.path)[1]
         allowed = {None: tuple(_ENCODERS), True: (".cast",), False: (".mp4", ".png")}[self._is_text]
         if ending not in allowed:
@@ -1100,11 +1099,9 @@ class VideoRecorder(_Owner):
             frame = frame[-1]
         frame = frame[0] if isinstance(frame, tuple) and frame else frame  # a vector's: the first sub-environment's
         frame = getattr(frame, "getvalue", lambda: frame)()  # gym before 0.26 has a StringIO for a text
-        if self._is_text is None:
-            self._is_text = isinstance(frame, str)
-            if self._is_text:
-                self.path = os.path.splitext(self.path)[0] + ".cast"
-        if self._is_text:
+        if self._is_text is None and self._encoder is None and isinstance(frame, str):
+            self.path = os.path.splitext(self.path)[0] + ".cast"
+        if self.path.endswith(".cast"):
             if not isinstance(frame, str):
                 raise InvalidFrame(f"A text frame has to be a string, not a {type(frame).__name__}.")
             return frame
@@ -1126,8 +1123,8 @@ class VideoRecorder(_Owner):
             self._give_up(problem)
         self.ended = time.monotonic()  # last: if an interrupt comes before, another call tries again
 
-    def finish(self, wait: bool) -> bool:
-        """End the video, and tell whether its file is final; with `wait`, wait until it is."""
+    def close(self, wait: bool = True) -> bool:
+        """End the video, and tell whether its file is final; with `wait`, wait until it is. May be called again."""
         self.end()
         try:
             if self._encoder is not None and not self._encoder.finished(wait):
@@ -1136,10 +1133,6 @@ class VideoRecorder(_Owner):
             self._give_up(problem)
         self.abandon()  # nothing is open any more
         return True
-
-    def close(self) -> None:
-        """End the video, and wait until its file is complete. May be called again."""
-        self.finish(wait=True)
 
     def abandon(self, why: str = "") -> None:
         if self._encoder is not None:
@@ -1465,7 +1458,7 @@ class _Clips:
         if len(busy) < _MOST_ENCODERS:
             return True
         if ended:
-            min(ended, key=lambda video: video.ended or 0.0).finish(wait=True)
+            min(ended, key=lambda video: video.ended or 0.0).close()
         else:
             _warn_once(f"{_MOST_ENCODERS} videos are being filmed in this process, the most at a time: one is left out")
         return bool(ended)
@@ -1492,7 +1485,7 @@ class _Clips:
 
     def list_finished(self, wait: bool) -> List[Tuple[str, str]]:
         """List the videos whose files are final, in the order in which they began; with `wait`, all that have ended."""
-        while self.unfinished and self.unfinished[0].ended is not None and self.unfinished[0].finish(wait):
+        while self.unfinished and self.unfinished[0].ended is not None and self.unfinished[0].close(wait):
             clip = self.unfinished[0]
             video = clip.path, clip.metadata_path
             if clip.functional and not clip.empty and self.videos[-1:] != [video]:
