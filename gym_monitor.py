@@ -178,14 +178,14 @@ def _remove(path: str) -> None:
 
 
 @contextlib.contextmanager
-def _writing(path: str) -> Iterator[None]:
+def _naming(path: str, done: str = "written") -> Iterator[None]:
     """A block in which an OSError becomes an Error that names the file."""
     try:
         yield
     except OSError as problem:
         if problem.errno is None:
             raise  # not from the system: a signal handler of the user's raised it, such as an alarm's TimeoutError
-        raise Error(f"{path} cannot be written: {problem.strerror}.") from problem
+        raise Error(f"{path} cannot be {done}: {problem.strerror}.") from problem
 
 
 def _seek_and_write(descriptor: int, content: bytes, offset: int) -> int:
@@ -208,7 +208,7 @@ class _File:
     def __init__(self, path: str, start: bytes) -> None:
         """Create it; an `Error` caused by FileExistsError if the name exists, even as a link."""
         self.path, self.tail = path, (0, 0)
-        with _writing(path):
+        with _naming(path):
             self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         try:
             self.append(start, 0)
@@ -229,7 +229,7 @@ class _File:
                 written = _pwrite(self.descriptor, content, offset)
                 content, offset = content[written:], offset + written
         except OSError:
-            with _writing(self.path):  # only on failure: around every write it would cost half as much as the row
+            with _naming(self.path):  # only on failure: around every write it would cost half as much as the row
                 raise
 
     def close(self) -> None:
@@ -244,13 +244,12 @@ def _write_atomically(path: str, content: bytes) -> None:
     temporary = os.path.join(folder, f"{FILE_PREFIX}.tmp.{os.getpid()}-{threading.get_ident()}.{name}.tmp")
     _remove(temporary)  # left behind by a process of the same number that was killed
     try:
-        with _writing(path):
+        with _naming(path):
             with open(temporary, "xb") as file:
                 file.write(content)
             os.replace(temporary, path)
-    except BaseException:
+    finally:
         _remove(temporary)
-        raise
 
 
 def _write_json(path: str, content: Dict[str, Any]) -> None:
@@ -261,13 +260,11 @@ def _write_json(path: str, content: Dict[str, Any]) -> None:
 
 def _read_file(path: str) -> bytes:
     """Read a regular file; an `Error` if there is none, or a link, a pipe or a device stands in its place."""
-    try:
+    with _naming(path, "read"):
         if os.path.lexists(path) and not (_is_file(path) and os.path.getsize(path) <= 1 << 30):
             raise Error(f"{path} is not a regular file of at most 1 GiB, so it is not read.")
         with open(path, "rb") as file:
             return file.read()
-    except (OSError, ValueError, MemoryError) as problem:
-        raise Error(f"{path} cannot be read: {getattr(problem, 'strerror', None) or problem}.") from problem
 
 
 def _read_json(path: str) -> Dict[str, Any]:
@@ -681,11 +678,9 @@ def _checked_uid(uid: Optional[Union[str, int]]) -> str:
 
 def _checked_directory(directory: Any) -> str:
     """The absolute path of a directory that may have to be made."""
-    name = ""
-    with contextlib.suppress(TypeError, ValueError):
-        name = os.fsdecode(os.fsencode(os.path.expanduser(directory)))
+    name = os.fsdecode(directory) if isinstance(directory, (str, bytes, os.PathLike)) else ""
     _check("directory", directory, name and "\0" not in name, "a path")
-    return os.path.abspath(name)
+    return os.path.abspath(os.path.expanduser(name))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -797,7 +792,7 @@ class _PngEncoder(_FileEncoder):
         return left, rows[0] // size, right - left + 1, (rows[-1] - rows[0]) // size + 1
 
     def end(self) -> None:
-        with _writing(self.path):
+        with _naming(self.path):
             os.ftruncate(self.descriptor, self.tail[1])  # what an interrupt left of a frame
         control = _png_chunk(b"acTL", struct.pack(">II", self.tail[0], 0))
         self.write_at(33, control)  # after the signature (8 bytes) and IHDR (25)
@@ -923,7 +918,7 @@ class _FFmpegEncoder:
         folder, name = os.path.split(path)
         command = _ffmpeg_command(ffmpeg, picture.shape or (), fps, name)
         self.version = {"backend": "ffmpeg", "version": ffmpeg.version, "cmdline": ["ffmpeg"] + command[1:]}
-        with _writing(path):
+        with _naming(path):
             open(path, "xb").close()
             # ffmpeg's messages go to an unnamed file, because a pipe would have to be read; beside the video, as other
             # places need not be writable; unbuffered, because a buffer's lock could be held in a fork.
@@ -1310,10 +1305,8 @@ def _read_run(dir: str, infix: str, names: List[str], metadata: List[str]) -> _R
 def _read_runs(dir: str, strict: bool = True) -> List[_Run]:
     """All runs in a directory, sorted by name; an `Error` if there are none, or a file is not what it should be.
     Unless `strict`, such a run is left out with a warning."""
-    try:
+    with _naming(dir, "read"):
         names = sorted(os.listdir(dir))
-    except (OSError, ValueError) as problem:
-        raise Error(f"The directory {dir} cannot be read: {getattr(problem, 'strerror', problem)}.") from problem
     metadata: Dict[str, List[str]] = {}
     for match in filter(None, map(_METADATA_NAME.match, names)):
         metadata.setdefault(match.group(1), []).append(os.path.join(dir, match.group()))
@@ -1900,7 +1893,7 @@ class Monitor:
         _check("video_callable", schedule, callable(schedule), "a function, None or False")
         self.set_monitor_mode(mode)
         uid_text, folder, first = _checked_uid(uid), _checked_directory(directory), 0
-        with _writing(folder):
+        with _naming(folder):
             os.makedirs(folder, exist_ok=True)
             names = [name for name in map(os.path.basename, detect_monitor_files(folder)) if name != _REPORT_NAME]
             if force:
