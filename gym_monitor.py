@@ -46,7 +46,6 @@ The sections, in reading order; each uses only those above it:
     Optional                 report, demo and command line, which may be cut off
 """
 import atexit
-import collections
 import contextlib
 import csv
 import functools
@@ -631,13 +630,8 @@ class Episode(NamedTuple):
 _Schedule = Union[Callable[[int], object], bool, None]  # what `video_callable` may be
 
 
-# The arguments of `Monitor` that stay from one `start` to the next.
-_Options = collections.namedtuple(
-    "_Options", "allow_early_resets step_trigger video_length fps stats_key info_keywords keep_video")
-
-
-def _checked_options(options: _Options) -> _Options:
-    """The same options, if each is what it should be."""
+def _checked_options(options: Any) -> Any:
+    """The same options, those arguments of `Monitor` that stay from one `start` to the next, if each is right."""
     for name in ("step_trigger", "keep_video"):
         function = getattr(options, name)
         _check(name, function, function is None or callable(function), "a function or None")
@@ -649,7 +643,8 @@ def _checked_options(options: _Options) -> _Options:
         isinstance(word, str) and re.match(r'[^",\s][^",\r\n]*\Z', word) for word in words)
         and len({*words, *taken}) == len(words) + len(taken),
            "a tuple of different names of entries, other than r, l, t and type")
-    return options._replace(info_keywords=tuple(words))
+    options.info_keywords = tuple(words)
+    return options
 
 
 def _checked_env(env: Any, vector: bool) -> Any:
@@ -1403,7 +1398,7 @@ class _Clips:
     active = property(lambda self: self.trigger is not None or self.newest.ended is None)
 
     def __init__(self, env: Any, stats: StatsRecorder, infix: str, schedule: Callable[[int], bool],
-                 options: _Options) -> None:
+                 options: Any) -> None:
         self.env, self.stats, self.schedule, self.options = env, stats, schedule, options
         self.base = os.path.join(stats.directory or "", f"{FILE_PREFIX}.video.{infix}")  # the beginning of every path
         self.trigger = options.step_trigger if stats.directory is not None else None
@@ -1415,6 +1410,7 @@ class _Clips:
 
     def begin_episode(self, number: int, step: Optional[int], metadata: Dict[str, Any]) -> None:
         """Begin an episode, by a reset or in the step of that number, and film its first frame."""
+        self.drop_episode()  # the videos of one that has ended are not in there any more
         self.taken.clear()
         if self.schedule is not disable_videos and _ask(self.schedule, number, otherwise=False):
             self._begin(f"video{number:06d}", metadata)
@@ -1503,7 +1499,7 @@ class _Recording(_Owner):
         next_writing: when statistics and manifest may be written at a reset again, by the steady clock.
     """
 
-    def __init__(self, env: Any, options: _Options, folder: Optional[str] = None, infix: str = "",
+    def __init__(self, env: Any, options: Any, folder: Optional[str] = None, infix: str = "",
                  first_episode_id: int = 0, schedule: Callable[[int], bool] = disable_videos,
                  write_upon_reset: bool = False, pending_warning: str = "") -> None:
         self.env, self.options, self.infix = env, options, infix
@@ -1608,8 +1604,6 @@ class _Recording(_Owner):
 
     def _begin_episode(self, step: Optional[int] = None) -> None:
         """Begin an episode, by a reset or in the step of that number. One that is under way is dropped."""
-        if self.clips.episode_videos:
-            self.clips.drop_episode()
         self.stats.after_reset(None)
         if self.clips.schedule is not disable_videos or self.clips.active:
             number = self.stats.episode_id
@@ -1640,9 +1634,8 @@ class _Recording(_Owner):
 
     def close(self) -> None:
         """End the recording, and wait until its files are complete. After an `Error` another call tries again."""
-        if self.phase != "closed":
-            self._enter("closed")
-            self.pending_warning = "This monitor is closed and records no more: call start(directory) to record again."
+        self._enter("closed")
+        self.pending_warning = "This monitor is closed and records no more: call start(directory) to record again."
         if not self.settled:
             self.clips.newest.end()
             self.clips.list_finished(wait=True)
@@ -1729,8 +1722,8 @@ class _VectorRecording(_Recording):
                 self.clips.film(self.steps - 1, {"sub_environment": 0})
             if any_ended:
                 self._end_episodes(ended, infos)
-        except BaseException:
-            self._break()
+        except BaseException:  # no episode under way is counted; the next one of each sub-environment is
+            self.under_way, self.resetting = [None] * len(self.under_way), []
             raise
         return result
 
@@ -1745,11 +1738,6 @@ class _VectorRecording(_Recording):
             _warn_once("%s has no autoreset_mode: it is taken to reset in a step of its own.", type(inner).__name__)
         return False
 
-    def _break(self) -> None:
-        """An exception has struck: no episode under way is counted. The next one of each sub-environment is."""
-        self.under_way = [None] * len(self.under_way)
-        self.resetting = []
-
     def _begin_episodes(self, indices: Iterable[int], step: Optional[int] = None) -> None:
         """Begin episodes in these sub-environments, by a reset or in the step of that number."""
         now = time.perf_counter()
@@ -1758,7 +1746,6 @@ class _VectorRecording(_Recording):
                 self.returns[index] = 0.0
             self.under_way[index] = self.steps, now, self.stats.type
         if 0 in indices:
-            self.clips.drop_episode()  # the videos of one that has ended are not in there any more
             self.clips.begin_episode(self.first_number, step, {"sub_environment": 0})
         self._write_at_reset()
 
@@ -1767,9 +1754,7 @@ class _VectorRecording(_Recording):
         key, indices = self.options.stats_key, [index for index, end in enumerate(ended.tolist()) if end]
         last, self.summary = self.summary, {"r": _zeros(ended), "l": ended * 0, "t": _zeros(ended)}
         counted = ended & False
-        for index in indices:
-            if self.under_way[index] is None:
-                continue
+        for index in filter(self.under_way.__getitem__, indices):
             step, start, type = self.under_way[index]  # type: ignore[misc]
             number = self.stats.episode_id
             info = _info_of_one(infos, index) if index == 0 or self.options.info_keywords else {}
@@ -1801,8 +1786,8 @@ class _VectorRecording(_Recording):
             self.resetting = sorted(set(self.resetting).difference(chosen))
             self._enter("episode")
             self._begin_episodes(chosen)
-        except BaseException:
-            self._break()
+        except BaseException:  # as in `step`
+            self.under_way, self.resetting = [None] * len(self.under_way), []
             raise
         return result
 
@@ -1863,8 +1848,9 @@ class Monitor:
         vector = issubclass(self._recording_type, _VectorRecording)
         self.env = _checked_env(env, vector)
         _check("allow_early_resets", allow_early_resets, allow_early_resets or not vector, "True for vectors")
-        self._options = _checked_options(_Options(
-            bool(allow_early_resets), step_trigger, video_length, fps, stats_key, info_keywords, keep_video))
+        self._options = _checked_options(types.SimpleNamespace(
+            allow_early_resets=bool(allow_early_resets), step_trigger=step_trigger, video_length=video_length, fps=fps,
+            stats_key=stats_key, info_keywords=info_keywords, keep_video=keep_video))
         wishes = (video_callable, force, resume, write_upon_reset, uid, step_trigger, video_length, fps, keep_video)
         self._record(pending_warning="Pass a directory to Monitor, or call start(directory): an argument of a "
                      "recording was given, but nothing is recorded." if any(wishes) else "")
