@@ -373,8 +373,7 @@ def _keyword_cells(keywords: Sequence[str], info: Dict[str, Any]) -> str:
 class StatsRecorder(_Owner):
     """Keep return, length, end and type of every completed episode: in memory, in a journal, and as gym's JSON.
 
-    A row is written the moment its episode is over, in one call to the operating system: killing the process loses
-    nothing. The JSON repeats the journal for gym's readers. `before_step`, `after_step`,
+    A row is written the moment its episode is over, so killing the process loses nothing. `before_step`, `after_step`,
     `before_reset` and `after_reset` are gym's interface, by which it works without a `Monitor`.
 
     Args:
@@ -735,10 +734,7 @@ def _png_chunk(kind: bytes, content: bytes) -> bytes:
 
 
 class _PngEncoder(_FileEncoder):
-    """Animated PNG by the standard library: exact pixels, played by every browser. See https://www.w3.org/TR/png-3/.
-
-    A frame is stored as the rectangle in which it differs from the one before.
-    """
+    """Animated PNG by the standard library, which every browser plays: https://www.w3.org/TR/png-3/."""
 
     content_type = "image/apng"
 
@@ -908,7 +904,6 @@ class _FFmpegEncoder:
         if ffmpeg is None:
             raise DependencyNotInstalled("There is no ffmpeg that works any more.")
         self._ffmpeg, self._path, self._owner = ffmpeg, path, os.getpid()
-        self._ended = 0.0  # when its input was closed, by the steady clock
         # A name relative to its folder, so that the metadata holds no path; `file:` allows it any character.
         folder, name = os.path.split(path)
         command = _ffmpeg_command(ffmpeg, picture.shape or (), fps, name)
@@ -947,7 +942,7 @@ class _FFmpegEncoder:
 
     def end(self) -> None:
         """Say that no frame will follow. ffmpeg drops a frame that an interrupt cut short."""
-        self._ended = time.monotonic()
+        self._ended = time.monotonic()  # `finished` counts from here
         with contextlib.suppress(OSError):  # ffmpeg is gone, as `finished` will find
             self._process.stdin.close()
 
@@ -1234,16 +1229,13 @@ def _read_journal(path: str, name: str) -> _Run:
             header = json.loads(line[1:].decode("utf-8"))
             if line[:1] != b"#" or not math.isfinite(0.0 + header["t_start"]):
                 raise ValueError("it needs a # and a t_start")
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as problem:
-        raise Error(f"{path} is not a journal: its first line is no header: {problem}.") from problem
-    lines = content[:content.rfind(b"\n") + 1].decode("utf-8", "replace").split("\n")[1:-1]
-    # The JSON is faster to read: it is used if it is whole, has as many episodes, and there are no keywords.
-    if lines[:1] == [",".join(_JOURNAL_COLUMNS)]:
-        with contextlib.suppress(Error):
-            copy = _read_statistics(path[:-len("monitor.csv")] + "stats.json", name, header)
-            if len(copy.timestamps) == len(lines) - 1:
-                return copy._replace(journal=path)
-    try:
+        lines = content[:content.rfind(b"\n") + 1].decode("utf-8", "replace").split("\n")[1:-1]
+        # The JSON is faster to read: it is used if it is whole, has as many episodes, and there are no keywords.
+        if lines[:1] == [",".join(_JOURNAL_COLUMNS)]:
+            with contextlib.suppress(Error):
+                copy = _read_statistics(path[:-len("monitor.csv")] + "stats.json", name, header)
+                if len(copy.timestamps) == len(lines) - 1:
+                    return copy._replace(journal=path)
         columns, *rows = map(tuple, csv.reader(lines or [",".join(_JOURNAL_COLUMNS)]))  # tuples: no garbage to collect
         if columns[:3] != ("r", "l", "t"):
             raise ValueError("its columns should begin with r,l,t")
@@ -1252,8 +1244,8 @@ def _read_journal(path: str, name: str) -> _Run:
         run = _make_run(path, name, header, header.get("t_start"),
                         [header["t_start"] + float(cell) for cell in cells["t"]], list(map(int, cells["l"])),
                         list(map(float, cells["r"])), cells["type"] if own else ["t"] * len(rows))
-    except (ValueError, IndexError, csv.Error) as problem:
-        raise Error(f"{path} is not a journal: {problem}.") from problem
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError, csv.Error) as problem:
+        raise Error(f"{path} is not a journal, a header and then rows of r,l,t: {problem!r}.") from problem
     info = {word: list(map(_cell_value, cells[word])) for word in columns[3 + own:]}
     return run._replace(journal=path, info=info)
 
@@ -1988,10 +1980,9 @@ class Monitor:
         """Look up every other public attribute on the environment."""
         if name.startswith("_") or name == "env":
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        env = self.env
-        if hasattr(env, name) or not hasattr(env, "get_wrapper_attr"):
-            return getattr(env, name)
-        return env.get_wrapper_attr(name)  # gymnasium's wrappers show those of the ones below only by this name
+        if hasattr(self.env, name) or not hasattr(self.env, "get_wrapper_attr"):
+            return getattr(self.env, name)
+        return self.env.get_wrapper_attr(name)  # gymnasium's wrappers show those of the ones below only by this name
 
     def has_wrapper_attr(self, name: str) -> bool:
         """gymnasium: whether the monitor or an environment inside has an attribute."""
@@ -2017,8 +2008,7 @@ class Monitor:
     @property  # type: ignore[misc]
     def __class__(self) -> Any:  # pyright: ignore
         """A monitor of a gymnasium (or gym) environment passes for a wrapper of that library in `isinstance`."""
-        env = self.__dict__.get("env")
-        found = _library_class(env)
+        found = _library_class(self.__dict__.get("env"))
         return type(self) if found is None else getattr(
             sys.modules.get(found.__module__), found.__name__.replace("Env", "Wrapper"), found)
 
