@@ -1357,10 +1357,8 @@ def load_results(dir: _PathLike) -> Dict[str, Any]:
 def collapse_env_infos(infos: Sequence[Dict[str, Any]], dir: _PathLike) -> Dict[str, Any]:
     """The `env_info` of the first of a directory's runs; an `Error` if there is none, or environments differ."""
     names = sorted({str(info.get("env_id")) for info in infos})
-    if not names:
-        raise Error(f"The directory {dir} holds no run.")
-    if len(names) > 1:
-        raise Error(f"Keep runs of different environments apart: {dir} holds runs of {', '.join(names[:5])}.")
+    if len(names) != 1:
+        raise Error(f"Keep runs of different environments apart: {dir} holds runs of {', '.join(names[:5]) or 'none'}.")
     return dict(infos[0])
 
 
@@ -1394,7 +1392,7 @@ class _Clips:
         self.env, self.stats, self.schedule, self.options = env, stats, schedule, options
         self.base = os.path.join(stats.directory or "", f"{FILE_PREFIX}.video.{infix}")  # the beginning of every path
         self.trigger = options.step_trigger if stats.directory is not None else None
-        self.newest = VideoRecorder(env, enabled=False)  # the one that takes frames, until it has ended; yet none
+        self.newest = VideoRecorder(env, enabled=False)  # takes frames until it has ended, as this one has already
         self.unfinished: List[VideoRecorder] = []   # in the order in which they began
         self.episode_videos: List[VideoRecorder] = []   # begun in the episode under way
         self.videos: List[Tuple[str, str]] = []     # those that are complete: recording and metadata
@@ -1998,8 +1996,8 @@ class Monitor:
     def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
         """gymnasium: set an attribute where it is, of the monitor or of an environment inside."""
         ours = name in self.__dict__ or hasattr(type(self), name)
-        if not ours and hasattr(self.env, "set_wrapper_attr"):
-            return bool(self.env.set_wrapper_attr(name, value, force=force))
+        if not ours and hasattr(self.env, "set_wrapper_attr"):  # gymnasium 1.0's neither takes `force` nor answers
+            return self.env.set_wrapper_attr(name, value, **{} if force else {"force": False}) is not False
         if ours or force or hasattr(self.env, name):
             setattr(self if ours else self.env, name, value)
             return True
