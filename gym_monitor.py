@@ -2158,12 +2158,6 @@ def _cells(summaries: List[Dict[str, Any]]) -> List[str]:
             _spread(column["length_mean"])]
 
 
-def _shares(values: List[Any], most: int) -> List[List[Any]]:
-    """Neighbours together, in at most so many shares of nearly the same size."""
-    count = min(len(values), most)
-    return [values[len(values) * share // count:len(values) * (share + 1) // count] for share in range(count)]
-
-
 class _Curve:
     """What a directory recorded: the episodes of all its monitors, in the order in which they ended."""
 
@@ -2175,7 +2169,7 @@ class _Curve:
         # The numbers are of training, where there is any.
         self.main = "t" if "t" in self.types or not self.types else "e"
         self.steps = list(itertools.accumulate(
-            length if kind == self.main else 0 for length, kind in zip(self.lengths, self.types)))
+            length * (kind == self.main) for length, kind in zip(self.lengths, self.types)))
         self.spans = sorted((run.start, max(run.timestamps)) for run in runs if run.timestamps)
         self.videos = self._list_videos(order)
         env_ids = {run.env_id for run in runs if run.env_id}
@@ -2225,7 +2219,7 @@ class _Curve:
                         f"at step {_number(self.steps[place])}"] + ["evaluation"] * (self.types[place] != self.main)
                 videos.append({"path": path, "file": os.path.basename(path or metadata_path), "place": place,
                                "title": title if step is None else f"From step {step}", "facts": facts,
-                               "trouble": "" if path else metadata.get("error") or "its file is missing"})
+                               "trouble": "" if path else str(metadata.get("error") or "its file is missing")})
         ranked = sorted((video for video in videos if video["path"] and video["place"] is not None),
                         key=lambda video: self.returns[video["place"]])
         if len(ranked) > 2:
@@ -2248,6 +2242,10 @@ class _Curve:
 
     def page(self, most: int) -> Dict[str, Any]:
         """The run as the page's script takes it; an evaluation round, between two episodes of training, is a point."""
+        def shares(values: List[Any]) -> List[List[Any]]:
+            size = math.ceil(len(values) / most)        # so many neighbours become one point
+            return [values[first:first + size] for first in range(0, len(values), size or 1)]
+
         def point(episodes: List[int]) -> Dict[str, Any]:
             values = {name: [None if value is None else float("%.6g" % value)      # a screen can show no more digits
                              for value in _range(map(column.__getitem__, episodes))]
@@ -2256,13 +2254,12 @@ class _Curve:
             return {"n": len(episodes), "episodes": last, "steps": self.steps[last],
                     "time": self.running(self.ends[last]), "values": values}
 
-        rounds = [(kind, list(some)) for kind, some in itertools.groupby(range(len(self.ends)), self.types.__getitem__)]
-        training = [episode for kind, episodes in rounds if kind == self.main for episode in episodes]
-        evaluation = _shares([episodes for kind, episodes in rounds if kind != self.main], most)
-        return {
-            "name": self.name, "cells": _cells([self.summary]), "state": self.state(),
-            "training": list(map(point, _shares(training, most))),
-            "rounds": [point(sum(several, [])) for several in evaluation]}
+        training = [episode for episode, kind in enumerate(self.types) if kind == self.main]
+        rounds = [list(some) for kind, some in itertools.groupby(range(len(self.types)), self.types.__getitem__)
+                  if kind != self.main]
+        return {"name": self.name, "cells": _cells([self.summary]), "state": self.state(),
+                "training": list(map(point, shares(training))),
+                "rounds": [point(sum(several, [])) for several in shares(rounds)]}
 
 
 def _groups(curves: List[_Curve]) -> List[Dict[str, Any]]:
@@ -2331,11 +2328,11 @@ def _page(curves: List[_Curve], folder: Optional[str], note: str = "", refresh: 
                 with open(path, encoding="utf-8", errors="replace") as file:
                     _, *events = map(json.loads, file.read(_CAST_LENGTH).split("\n")[:-1])      # not a torn last line
                     card["title"] += ", its beginning" * bool(file.read(1))
-                card.update(texts=[text for _, _, text in events], pace=events[-1][0] / len(events))
+                card.update(texts=[str(text) for _, _, text in events], pace=min(1.0, events[-1][0] / len(events)))
         except Exception as problem:        # a file may hold anything
             card["trouble"] = getattr(problem, "strerror", None) or str(problem)
     journals = [run.journal for curve in curves for run in curve.runs if run.journal and folder is not None]
-    most = max(100, 2000 // (1 + len(curves)))          # points of a curve: a screen has no room for more
+    most = max(100, 2400 // (1 + len(curves)))          # points of a curve: a screen has no room for more
     data = {
         "title": ", ".join(env_ids), "note": note, "refresh": refresh, "written": time.time(),
         "columns": _COLUMNS, "units": _UNITS, "measures": list(measures.values()),
@@ -2364,16 +2361,12 @@ class Report:
     def __init__(self, *dirs: _PathLike, embed: bool = False) -> None:
         if not dirs:
             raise Error("report() needs at least one directory")
-        curves, self._note = _read_curves([os.fspath(dir) for dir in dirs])
-        self._folder = None if embed else os.fspath(dirs[0])
-        self._curves, together = curves, curves[0].summary
+        self._curves, self._note = curves, note = _read_curves([os.fspath(dir) for dir in dirs])
+        together = curves[0].summary
         if len(curves) > 1:
             together = dict(_Curve("", "", [run for curve in curves for run in curve.runs]).summary, directory=None)
         self.summary: Dict[str, Any] = dict(together, runs=[curve.summary for curve in curves])
-
-    @property
-    def html(self) -> str:
-        return _page(self._curves, self._folder, self._note)
+        self.html = _page(curves, None if embed else os.fspath(dirs[0]), note)
 
     def _repr_html_(self) -> str:
         import html
@@ -2389,10 +2382,9 @@ _PAGE = r"""<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
-<title>Report</title>
 <style>
 :root {
-  color-scheme: light dark; --c: var(--ink); --paper: light-dark(#fcfcfa, #15171a); --ink: light-dark(#1c1d20, #e9e8e4);
+  color-scheme: light dark; --paper: light-dark(#fcfcfa, #15171a); --ink: light-dark(#1c1d20, #e9e8e4);
   --soft: light-dark(#5a5e66, #a4a8b0); --rule: light-dark(#dddcd6, #34383e); --c0: light-dark(#1f63b5, #6fb1f7);
   --c1: light-dark(#bf4a0a, #f79a5c); --c2: light-dark(#18794e, #5fcb95); --c3: light-dark(#8a3ab9, #cd97ec);
   --c4: light-dark(#b4233c, #f7848f); --c5: light-dark(#0b7285, #55c8d9); --c6: light-dark(#8a6100, #dab54e);
@@ -2457,12 +2449,11 @@ const longest = Math.max(10, ...runs.map(run => sum(run.training.map(({n}) => n)
 let smooth = +address.get('smooth') || +(longest / 10).toPrecision(1);          // with one digit: 9, 10, 20, 30
 let axis = address.get('axis') || 'steps', zoom = address.get('zoom')?.split(',').map(Number);
 
-// A row of the table, which is the legend too, is a run or the mean of a group. Several groups have a colour each.
-const colour = (g, i) => `--c: var(--c${(groups.length > 1 ? g : i) % 7})`;
+// A row of the table, which is the legend too, is a run or the mean of a group. A group has one colour.
 const rows = groups.flatMap((group, g) => {
-  const several = group.runs.length > 1, mean = {...group, kind: 'group', style: groups.length > 1 ? colour(g) : ''};
-  return [...several ? [mean] : [], ...group.runs.map(i =>
-    Object.assign(runs[i], {runs: [i], kind: several ? 'inner' : '', style: colour(g, i)}))];
+  const style = `--c: var(--c${g % 7})`, several = group.runs.length > 1;
+  const members = group.runs.map(i => Object.assign(runs[i], {runs: [i], kind: several ? 'inner' : '', style}));
+  return several ? [{...group, kind: 'group', style}, ...members] : members;
 });
 const shown = row => row.runs.some(i => !off.has(runs[i].name));
 const coloured = ({name, style}) => html`<b style="${style}; color: var(--c)">${name}</b>`;
@@ -2511,16 +2502,13 @@ fill(document.body, html`<header><h1>${data.title}</h1><p id="head"></p></header
   ${data.journals.map(link => html`<a href="${link}">${link}</a> `)}</footer><iframe hidden></iframe>`);
 
 // Curves. A point is an episode, or several neighbours, and `y` the mean of the last `smooth` episodes up to there.
-const points = (shares, name) => {
-  const known = shares.filter(({values}) => Number.isFinite(values[name]?.[0]));
-  return known.map((share, i) => {
-    let total = 0, count = 0;
-    for (let j = i; j >= 0 && count < smooth; j--)
-      [total, count] = [total + known[j].n * known[j].values[name][0], count + known[j].n];
-    const [mean, low, high] = share.values[name];
-    return {...share, x: share[axis], y: total / count, mean, low, high};
-  });
-};
+const points = (shares, name) => shares.filter(({values}) => values[name]?.[0] != null).map((share, i, known) => {
+  let total = 0, count = 0;
+  for (let j = i; j >= 0 && count < smooth; j--)
+    [total, count] = [total + known[j].n * known[j].values[name][0], count + known[j].n];
+  const [mean, low, high] = share.values[name];
+  return {...share, x: share[axis], y: total / count, mean, low, high};
+});
 const average = lines => {                        // mean ± sample standard deviation, as far as all runs reach
   const from = Math.max(...lines.map(line => line[0].x)), to = Math.min(...lines.map(line => line.at(-1).x));
   return lines.length < 2 ? [] : sorted(lines.flat().map(({x}) => x).filter(x => x >= from && x <= to)).map(x => {

@@ -2999,11 +2999,12 @@ def test_whatever_a_recording_holds_the_page_says_it(run, browser):
         (".cast", b"not a recording\n", {}, "This recording cannot be shown: "),
         (".cast", b'{"version": 2}\n' + b"[" * 100000 + b"\n", {}, "This recording cannot be shown: "),
         (".cast", b'{"version": 2}\n', {}, "This recording cannot be shown: "), (".png", png(), {"step": "x"}, "step x"),
+        (".cast", b'{"version": 2}\n[NaN, "o", NaN]\n', {}, "nan Episode 6"),
         (".png", png(), {"episode_id": 10**400}, "Unfinished"), (".png", png(), {"episode_id": [[]]}, "Unfinished"),
-        (".png", png(), {"episode_id": 99}, "Unfinished"), (".png", png(), {"step": 1200}, "From step 1200 return 9"),
-        (".cast", asciicast(["x" * 1000] * 300), {}, "x Episode 10, its beginning return"),
-        (".cast", asciicast(["x" * 1000] * 150), {}, "x Episode 11 return"),
-        (".cast", asciicast(["one", "torn"])[:-5], {}, "one Episode 12, best")]
+        (".png", png(), {"episode_id": 99}, "Unfinished"), (".png", png(), {"step": 1200}, "From step 1200 return 10"),
+        (".cast", asciicast(["x" * 1000] * 300), {}, "x Episode 11, its beginning return"),
+        (".cast", asciicast(["x" * 1000] * 150), {}, "x Episode 12 return"),
+        (".cast", asciicast(["one", "torn"])[:-5], {}, "one Episode 13, best")]
     write_run(run, [-0.0, *range(1, len(recordings))])
     for number, (extension, contents, metadata, _) in enumerate(recordings):
         write_video(run, number, extension, contents, **metadata)
