@@ -2332,7 +2332,7 @@ def _page(curves: List[_Curve], folder: Optional[str], note: str = "", refresh: 
         except Exception as problem:        # a file may hold anything
             card["trouble"] = getattr(problem, "strerror", None) or str(problem)
     journals = [run.journal for curve in curves for run in curve.runs if run.journal and folder is not None]
-    most = max(100, 2400 // (1 + len(curves)))          # points of a curve: a screen has no room for more
+    most = max(100, 2000 // (1 + len(curves)))          # points of a curve: a screen has no room for more
     data = {
         "title": ", ".join(env_ids), "note": note, "refresh": refresh, "written": time.time(),
         "columns": _COLUMNS, "units": _UNITS, "measures": list(measures.values()),

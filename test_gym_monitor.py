@@ -2548,6 +2548,9 @@ def test_the_readmes_table_of_parameters_is_the_signature_and_every_name_in_it_e
 
 # ---- directories to report on, written as the recorder writes them
 
+PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000040000000308020000003b96399100000010"
+                    "49444154789c635048d800470c3839000f560e41693e4d5a0000000049454e44ae426082")       # 4 x 3 pixels
+
 def write_run(directory, returns, infix="0.1", env_id="Pole-v0", start=1.7e9, lengths=None, types=None, step=1.0,
               **info):
     """A journal with an episode for each return, one ending every `step` seconds; `info` has a list per keyword."""
@@ -2571,14 +2574,6 @@ def write_video(directory, number, extension, contents, infix="0.1", **metadata)
     return base + extension
 
 
-def png(width=40, height=30):
-    def chunk(kind, contents):
-        return struct.pack(">I", len(contents)) + kind + contents + struct.pack(">I", zlib.crc32(kind + contents))
-    rows = b"".join(b"\0" + b"\x20\x60\xb0" * width for _ in range(height))
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0))
-            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
-
-
 def asciicast(frames, seconds=0.1):
     lines = [json.dumps({"version": 2, "width": 80, "height": 24})]
     lines += [json.dumps([index * seconds, "o", "\x1b[2J\x1b[1;1H" + frame]) for index, frame in enumerate(frames)]
@@ -2590,14 +2585,10 @@ def sample(tmp_path):
     """A run of 60 episodes, two of them evaluations, with a video of two kinds and one that is broken."""
     directory = write_run(tmp_path / "run", [math.sqrt(index) for index in range(60)], step=30.0,
                           types=["e" if index in (20, 40) else "t" for index in range(60)])
-    write_video(directory, 1, ".png", png())
+    write_video(directory, 1, ".png", PNG)
     write_video(directory, 8, ".cast", asciicast(["one\r\n", "two \x1b[41mred\x1b[0m\r\n", "three\r\n"]))
-    write_video(directory, 27, ".mp4", None, broken=True, error="ffmpeg: height not divisible by 2")
+    write_video(directory, 27, ".mp4", None, broken=True, error="odd height")
     return directory
-
-
-def page_data(page):
-    return json.loads(re.search('<script type="application/json" id="data">(.*?)</script>', page).group(1))
 
 
 # ---- what is counted, and how it is said
@@ -2628,11 +2619,7 @@ def test_a_summary_takes_all_episodes_together_and_leaves_out_what_is_no_number(
     summary = report(*dirs).summary
     assert {key: summary[key] for key in expected} == expected
     assert [one["directory"] for one in summary["runs"]] == dirs
-
-
-def test_report_without_a_directory_is_an_error():
-    with pytest.raises(Error, match="at least one directory"):
-        report()
+    pytest.raises(Error, report).match("at least one directory")
 
 
 def printed(capsys, directory):
@@ -2826,9 +2813,9 @@ def test_a_run_is_a_row_of_numbers_and_has_its_curves_and_videos(sample, browser
     assert browser.all("tr", CELLS) == [
         ["Run", "Episodes", "Steps", "Time", "Steps/s", "Last 100", "Evaluation", "Mean", "Best", "Length"],
         ["run", "58", "580", "30 min", "0.322", "5.086", "5.398", "5.086", "7.681", "10"]]
-    assert re.search("^Pole-v0 run: perhaps killed, last episode .* ago Run .* Return .* Length .* Videos", browser.text())
+    assert re.search("^Pole-v0 run: perhaps killed, last episode .* ago Run .* Return .* Videos", browser.text())
     assert [" ".join(card.split()) for card in browser.all(CARD)] == [
-        "This recording cannot be shown: ffmpeg: height not divisible by 2 Episode 27 return 5.196 · 10 steps · at step 270",
+        "This recording cannot be shown: odd height Episode 27 return 5.196 · 10 steps · at step 270",
         "one Episode 8 return 2.828 · 10 steps · at step 90", "Episode 1 return 1 · 10 steps · at step 20"]
     # Screen readers have a name for all that can be looked at or used.
     named = browser.all("svg, video, img, pre, button, input, a, " + MARK, "one.getAttribute('aria-label') || one.alt"
@@ -2915,7 +2902,7 @@ def test_a_curve_is_drawn_whatever_the_returns_are_and_an_outlier_is_clipped_and
 
 
 def test_however_many_episodes_fit_into_300_kilobytes(run):
-    write_run(run, [index * 7919 % 1001 for index in range(10**5)], lengths=range(1, 10**5 + 1))
+    write_run(run, [index * 7919 % 1001 for index in range(10**5)], lengths=range(1, 10**5 + 1), types="ttte" * 25000)
     assert len(report(run).html.encode()) < 300000
 
 
@@ -2954,7 +2941,7 @@ def test_the_page_fits_its_window_and_has_enough_contrast_on_screen_and_on_paper
 def test_every_video_is_reached_by_a_click_on_its_mark_and_by_few_keys(run, browser, count, episodes, width):
     write_run(run, range(episodes), lengths=[5 + index % 7 for index in range(episodes)])
     for number in range(count):
-        write_video(run, number * (episodes // count), ".png", png())
+        write_video(run, number * (episodes // count), ".png", PNG)
     browser.open(report(run))
     browser.look(width)
     assert any(browser.press("Tab") or browser.all("footer :focus") for _ in range(15))     # past all the videos
@@ -2998,10 +2985,10 @@ def test_whatever_a_recording_holds_the_page_says_it(run, browser):
         (".mp4", None, {}, "This recording cannot be shown: its file is missing Episode 1"),
         (".cast", b"not a recording\n", {}, "This recording cannot be shown: "),
         (".cast", b'{"version": 2}\n' + b"[" * 100000 + b"\n", {}, "This recording cannot be shown: "),
-        (".cast", b'{"version": 2}\n', {}, "This recording cannot be shown: "), (".png", png(), {"step": "x"}, "step x"),
-        (".cast", b'{"version": 2}\n[NaN, "o", NaN]\n', {}, "nan Episode 6"),
-        (".png", png(), {"episode_id": 10**400}, "Unfinished"), (".png", png(), {"episode_id": [[]]}, "Unfinished"),
-        (".png", png(), {"episode_id": 99}, "Unfinished"), (".png", png(), {"step": 1200}, "From step 1200 return 10"),
+        (".cast", b'{"version": 2}\n', {}, "This recording cannot be shown: "),
+        (".cast", b'{"version": 2}\n[NaN, "o", NaN]\n', {}, "nan Episode 5"), (".png", PNG, {"step": "x"}, "step x"),
+        (".png", PNG, {"episode_id": 10**400}, "Unfinished"), (".png", PNG, {"episode_id": [[]]}, "Unfinished"),
+        (".png", PNG, {"episode_id": 99}, "Unfinished"), (".png", PNG, {"step": 1200}, "From step 1200 return 10"),
         (".cast", asciicast(["x" * 1000] * 300), {}, "x Episode 11, its beginning return"),
         (".cast", asciicast(["x" * 1000] * 150), {}, "x Episode 12 return"),
         (".cast", asciicast(["one", "torn"])[:-5], {}, "one Episode 13, best")]
@@ -3017,7 +3004,7 @@ def test_the_gallery_is_newest_first_with_best_and_worst_marked_whichever_worker
     for infix, start, returns, filmed in (("0.1", 1.7e9, [3, 9], [0, 1]), ("0.2", 1.7e9 + .5, [1, 4], [1])):
         write_run(run, returns, infix=infix, start=start)
         for number in filmed:
-            write_video(run, number, ".png", png(), infix=infix)
+            write_video(run, number, ".png", PNG, infix=infix)
     browser.open(report(run))
     assert browser.all("figcaption") == [
         "Episode 3 return 4 · 10 steps · at step 40", "Episode 2, best return 9 · 10 steps · at step 30",
@@ -3029,7 +3016,7 @@ def test_a_notebook_shows_all_in_a_frame_where_no_name_or_text_of_a_run_is_ever_
     one = write_run(tmp_path / "a<b>&c", [1, 2, 3], env_id=evil, **{"<u>keyword": [1, 2, 3]})
     write_video(one, 0, ".mp4", None, broken=True, error=evil)
     write_video(one, 1, ".cast", asciicast([evil]))
-    write_video(one, 2, ".png", png())
+    write_video(one, 2, ".png", PNG)
     frame = report(one, write_run(tmp_path / "<i>", [1], env_id=evil))._repr_html_()
     page = tmp_path / "notebook.html"
     page.write_text("<!DOCTYPE html><meta charset=utf-8>" + frame, encoding="utf-8")
@@ -3130,7 +3117,7 @@ def test_the_summary_is_a_table_in_80_columns_and_in_characters_that_the_termina
 
 def test_numbers_for_programs_come_without_a_page_unless_it_is_asked_for(tmp_path):
     one = write_run(tmp_path / "one", [1.5, math.nan], types="te", success=["True", "False"])
-    video = write_video(one, 1, ".png", png())
+    video = write_video(one, 1, ".png", PNG)
     two = write_run(tmp_path / "two", [2], score=[0.5])
     numbers = json.loads(command("report", "--json", one, two).out, parse_constant=pytest.fail)
     assert [(run["directory"], run["return_mean"]) for run in numbers] == [(one, 1.5), (two, 2)]
@@ -3173,10 +3160,9 @@ def test_a_directory_of_runs_stands_for_the_newest_50_below_it(tmp_path):
     assert "ppo, 2 runs" in out and "deep/er/a2c" in out and "link" not in out and "\nLeft out: " in out
     assert files(tmp_path / "runs", ".html") == ["openaigym.report.html"]
     for number in range(52):
-        path = write_run(tmp_path / "many" / ("run%02d" % number), [1])
-        os.utime(os.path.join(path, files(path)[0]), (number + 1e9,) * 2)
+        os.utime(write_run(tmp_path / "many" / ("run%02d" % number), [1]), (2e9 - number,) * 2)
     out = command("report", tmp_path / "many").out
-    assert "many, 50 runs" in out and "run02" in out and "run01" not in out and "newest 50 of the 52 runs" in out
+    assert "many, 50 runs" in out and "run49" in out and "run50" not in out and "newest 50 of the 52 runs" in out
     assert re.search(r"\nepisodes: 1, last 100: 1, perhaps killed, last episode .* ago \(run\d\d\)\n", out)
 
 
@@ -3200,8 +3186,7 @@ def test_watch_waits_for_a_run_and_prints_a_line_as_episodes_arrive(tmp_path, ct
         lines = [process.stdout.readline() for line in range(6)]
         assert lines[4] == "The page: %s\n" % page
         assert re.match(r"\d\d:\d\d:\d\d  episodes: 3, last 100: 2, .* \(run\)$", lines[5])
-        data = page_data(page.read_text(encoding="utf-8"))
-        assert data["refresh"] == 0.2 and data["runs"][0]["cells"][0] == "3"
+        assert re.search('"refresh":0.2,.*"cells":."3"', page.read_text(encoding="utf-8"))
         process.send_signal(ctrl_c)
         assert process.wait(60) == 0
 
