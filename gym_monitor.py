@@ -2207,11 +2207,12 @@ class _Curve:
         ranks = iter(sorted(range(len(order)), key=order.__getitem__))
         videos: List[Dict[str, Any]] = []
         for run in self.runs:
-            places = dict(enumerate(itertools.islice(ranks, len(run.timestamps)), run.first_episode_id))
+            places = list(itertools.islice(ranks, len(run.timestamps)))
             for path, metadata_path in run.videos + [("", path) for path in run.broken]:
                 metadata = _read_metadata(metadata_path)
                 number, step = metadata.get("episode_id"), metadata.get("step")
-                place = places.get(number) if isinstance(number, int) else None
+                index = number - run.first_episode_id if isinstance(number, int) else -1
+                place = places[index] if 0 <= index < len(places) else None
                 title, facts = "Unfinished episode", []
                 if place is not None:
                     title, facts = f"Episode {_number(place)}", [
