@@ -2054,31 +2054,23 @@ __all__ += ["Report", "report", "Lander", "demo", "main"]
 
 _MOST_RUNS = 50             # of a directory that holds more, the newest are shown
 _CAST_LENGTH = 200 * 1000   # characters of a text recording that go into the page
-_MEDIA_TYPES = {".mp4": "video/mp4", ".png": "image/png"}
 _COLUMNS = ["Episodes", "Steps", "Time", "Steps/s", "Last 100", "Evaluation", "Mean", "Best", "Length"]
-_SILENT = "no sign of life for {}: killed?"
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 # What tells the runs of a group apart: the end of `ppo_seed0`, `ppo-1`, or CleanRL's `ppo__1__1700000000`. That of
 # `lr0.001` or `lr1e-4` is no seed but a setting.
 _SEED = re.compile(r"(?i)(?:[-_ ]*(?:seed|run)[-_= ]*|(?<!\de)[-_ ]+|(?<![\d.])(?<!\de)(?<!\de-))\d+(?:_+\d{10})?\Z")
 
 
-def _mean(values: Sequence[float]) -> Optional[float]:
-    """The mean of the values that are finite; None where there are none."""
-    finite = list(filter(math.isfinite, values))
-    try:
-        return math.fsum(finite) / len(finite) if finite else None
-    except OverflowError:
-        return math.fsum(value / len(finite) for value in finite)
+def _range(values: Iterable[Optional[float]]) -> Tuple[Optional[float], ...]:
+    """The mean, the lowest and the highest of the values that are finite; None where there are none."""
+    finite = [value for value in values if value is not None and abs(value) < 1e300]    # a sum of more may overflow
+    return (math.fsum(finite) / len(finite), min(finite), max(finite)) if finite else (None, None, None)
 
 
 def _number(value: Optional[float]) -> str:
     """As a person would round it: 4 significant digits, thousands whole and grouped."""
-    if value is None or not math.isfinite(value):
-        return "-" if value is None else "not finite"
-    for least, unit, letter in ((1e12, 1e12, "T"), (1e9, 1e9, "B"), (1e8, 1e6, "M")):
-        if least <= abs(value) < 1e15:
-            return "%.4g%s" % (value / unit, letter)
+    if value is None:
+        return "-"
     return f"{value:,.0f}" if 999.95 <= abs(value) < 1e15 else "%.4g" % (value + 0.0)
 
 
@@ -2091,7 +2083,7 @@ def _duration(seconds: float) -> str:
 def _spread(values: Iterable[Optional[float]]) -> str:
     """The mean of several runs with their sample standard deviation, or the only value there is."""
     known = [value for value in values if value is not None]
-    mean = _mean(known)
+    mean, _, _ = _range(known)
     if len(known) < 2 or mean is None or max(map(abs, known)) > 1e12:
         return _number(mean)
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in known) / (len(known) - 1))
@@ -2103,17 +2095,11 @@ def _cells(summaries: List[Dict[str, Any]]) -> List[str]:
     """A row of the table: of one run, or of a group, whose counts are added up and whose returns are averaged."""
     column = {key: [one[key] for one in summaries] for key in summaries[0]}
     steps, seconds = sum(column["steps"]), sum(column["seconds"])
-    best = max((value for value in column["return_best"] if value is not None), default=None)
+    _, _, best = _range(column["return_best"])
     return [_number(sum(column["episodes"])), _number(steps), _duration(seconds),
             _number(float("%.3g" % (steps / seconds)) if seconds else None), _spread(column["return_last_100"]),
             _spread(column["evaluation_return_mean"]), _spread(column["return_mean"]), _number(best),
             _spread(column["length_mean"])]
-
-
-def _shares(values: List[Any], most: int) -> List[List[Any]]:
-    """Neighbours together, in at most so many shares of nearly the same size."""
-    count = min(len(values), most)
-    return [values[len(values) * share // count:len(values) * (share + 1) // count] for share in range(count)]
 
 
 class _Curve:
@@ -2127,18 +2113,20 @@ class _Curve:
         # The numbers are of training, where there is any.
         self.main = "t" if "t" in self.types or not self.types else "e"
         self.steps = list(itertools.accumulate(
-            length if kind == self.main else 0 for length, kind in zip(self.lengths, self.types)))
+            length * (kind == self.main) for length, kind in zip(self.lengths, self.types)))
         self.spans = sorted((run.start, max(run.timestamps)) for run in runs if run.timestamps)
         self.videos = self._list_videos(order)
         env_ids = {run.env_id for run in runs if run.env_id}
-        returns, evaluations = self.returns_of(self.main), self.returns_of("e")
+        returns, evaluations = (
+            [value for value, kind in zip(self.returns, self.types) if kind == wanted] for wanted in (self.main, "e"))
         steps, broken = self.steps[-1] if self.steps else 0, sum(bool(video["trouble"]) for video in self.videos)
+        mean, _, best = _range(returns)
         self.summary: Dict[str, Any] = {            # what `--json` prints
             "directory": directory, "env_id": env_ids.pop() if len(env_ids) == 1 else None,
             "episodes": len(returns), "steps": steps, "seconds": self.running(math.inf),
-            "return_mean": _mean(returns), "return_best": max(filter(math.isfinite, returns), default=None),
-            "return_last_100": _mean(returns[-100:]), "length_mean": steps / len(returns) if returns else None,
-            "evaluations": len(evaluations), "evaluation_return_mean": _mean(evaluations),
+            "return_mean": mean, "return_best": best, "return_last_100": _range(returns[-100:])[0],
+            "length_mean": steps / len(returns) if returns else None,
+            "evaluations": len(evaluations), "evaluation_return_mean": _range(evaluations)[0],
             "videos": len(self.videos) - broken, "broken_videos": broken,
             "not_finite": len(self.returns) - sum(map(math.isfinite, self.returns))}
         parent, base = os.path.split(os.path.abspath(directory))
@@ -2150,9 +2138,6 @@ class _Curve:
             if kinds and kinds <= {int, float, bool}:
                 self.measures.setdefault(keyword, values)
 
-    def returns_of(self, kind: str) -> List[float]:
-        return [value for value, type_ in zip(self.returns, self.types) if type_ == kind]
-
     def running(self, moment: float) -> float:
         """How many seconds any of the runs had been going by then: the pause before a resume does not count."""
         total, reached = 0.0, -math.inf
@@ -2162,66 +2147,64 @@ class _Curve:
         return float("%.6g" % total)
 
     def _list_videos(self, order: List[int]) -> List[Dict[str, Any]]:
-        """The videos of all runs, by episode; `order`: which one, counted run after run, is where on the curve."""
-        places = sorted(range(len(order)), key=order.__getitem__)
+        """The videos of all runs; `order`: which episode, counted run after run, is where on the curve."""
+        ranks = iter(sorted(range(len(order)), key=order.__getitem__))
         videos: List[Dict[str, Any]] = []
         for run in self.runs:
-            own, places = places[:len(run.timestamps)], places[len(run.timestamps):]
+            places = list(itertools.islice(ranks, len(run.timestamps)))
             for path, metadata_path in run.videos + [("", path) for path in run.broken]:
                 metadata = _read_metadata(metadata_path)
                 number, step = metadata.get("episode_id"), metadata.get("step")
                 index = number - run.first_episode_id if isinstance(number, int) else -1
-                place = own[index] if 0 <= index < len(own) else None
-                shown, facts, ended = "?" if number is None else number, ["not completed"], 1e300
+                place = places[index] if 0 <= index < len(places) else None
+                title, facts = "Unfinished episode", []
                 if place is not None:
-                    shown, ended, kind = _number(place), self.ends[place], self.types[place]
-                    facts = [f"return {_number(self.returns[place])}", f"{_number(self.lengths[place])} steps",
-                             f"at step {_number(self.steps[place])}"] + ["evaluation"] * (kind != self.main)
-                videos.append({
-                    "path": path, "file": os.path.basename(path or metadata_path), "place": place, "facts": facts,
-                    "ended": ended, "badge": "", "title": f"Episode {shown}" if step is None else f"From step {step}",
-                    "trouble": "" if path else "The file of this recording is missing." if not metadata.get("broken")
-                    else "This recording is broken: %s" % metadata.get("error", "no reason was noted.")})
-        ranked = sorted((video for video in videos if video["place"] is not None and video["path"]),
+                    title, facts = f"Episode {_number(place)}", [
+                        f"return {_number(self.returns[place])}", f"{_number(self.lengths[place])} steps",
+                        f"at step {_number(self.steps[place])}"] + ["evaluation"] * (self.types[place] != self.main)
+                videos.append({"path": path, "file": os.path.basename(path or metadata_path), "place": place,
+                               "title": title if step is None else f"From step {step}", "facts": facts,
+                               "trouble": "" if path else str(metadata.get("error") or "its file is missing")})
+        ranked = sorted((video for video in videos if video["path"] and video["place"] is not None),
                         key=lambda video: self.returns[video["place"]])
         if len(ranked) > 2:
-            ranked[0]["badge"], ranked[-1]["badge"] = "worst", "best"
-        return sorted(videos, key=lambda video: (video["ended"], video["file"]))
+            ranked[0]["title"] += ", worst"
+            ranked[-1]["title"] += ", best"
+        return videos
 
     def state(self) -> Dict[str, Any]:
-        """Since when the run has been silent, what that means, and for how long it may be until it counts as killed:
-        for a minute, and five times the longest pause between its last hundred episodes."""
+        """What to say of the run that was heard of last, and since when. When it has been silent for a minute and five
+        times the longest pause between its last hundred episodes, it is perhaps killed."""
         run = max(self.runs, key=lambda run: max(run.timestamps or [run.start]))
         recent = sorted(run.timestamps)[-100:] or [run.start]
-        patience = max([60.0] + [5 * (later - sooner) for sooner, later in zip(recent, recent[1:])])
+        pauses = [later - sooner for sooner, later in zip(recent, recent[1:])]
         text = "running, last episode {} ago" if run.timestamps else "no episode yet, started {} ago"
         if run.manifest and _read_metadata(run.manifest).get("closed", True):       # False: written at a reset
-            text = "ended without an episode" if not run.timestamps else "ended {} ago" if run.journal else "ended"
+            text = "ended"
         elif os.path.basename(run.journal or "") == run.name:       # another recorder's, which does not tell its end
             text = "last episode {} ago"
-        return {"since": recent[-1], "text": text, "patience": patience if text.startswith("running") else 1e300}
+        return {"text": text, "since": recent[-1], "patience": 60 + 5 * max(pauses, default=0)}
 
-    def page(self, most: int, link: Callable[[str], str]) -> Dict[str, Any]:
+    def page(self, most: int) -> Dict[str, Any]:
         """The run as the page's script takes it; an evaluation round, between two episodes of training, is a point."""
-        def points(shares: List[List[int]]) -> Dict[str, Any]:
-            # Each share of the episodes: where it ends, and the mean of each measure; if it is of several episodes,
-            # the lowest and highest too. A screen can show no more than six digits.
-            last, columns = [episodes[-1] for episodes in shares], {}
-            kinds: Sequence[Any] = (_mean, min, max) if len(shares) < sum(map(len, shares)) else (_mean,)
-            for name, values in self.measures.items():
-                known = [[value for value in map(values.__getitem__, episodes)
-                          if value is not None and abs(value) < 1e300] for episodes in shares]
-                columns[name] = [[float("%.6g" % kind(some)) if some else None for some in known] for kind in kinds]
-            return {"n": list(map(len, shares)), "episodes": last, "steps": [self.steps[episode] for episode in last],
-                    "time": [self.running(self.ends[episode]) for episode in last], "columns": columns}
+        def shares(values: List[Any]) -> List[List[Any]]:
+            size = math.ceil(len(values) / most)        # so many neighbours become one point
+            return [values[first:first + size] for first in range(0, len(values), size or 1)]
 
-        rounds = [(kind, list(some)) for kind, some in itertools.groupby(range(len(self.ends)), self.types.__getitem__)]
-        training = [episode for kind, episodes in rounds if kind == self.main for episode in episodes]
-        evaluation = _shares([episodes for kind, episodes in rounds if kind != self.main], most)
-        return {
-            "name": self.name, "cells": _cells([self.summary]), "state": self.state(),
-            "training": points(_shares(training, most)), "rounds": points([sum(each, []) for each in evaluation]),
-            "journals": [[os.path.basename(run.journal), link(run.journal)] for run in self.runs if run.journal]}
+        def point(episodes: List[int]) -> Dict[str, Any]:
+            values = {name: [None if value is None else float("%.6g" % value)      # a screen can show no more digits
+                             for value in _range(map(column.__getitem__, episodes))]
+                      for name, column in self.measures.items()}
+            last = episodes[-1]
+            return {"n": len(episodes), "episodes": last, "steps": self.steps[last],
+                    "time": self.running(self.ends[last]), "values": values}
+
+        training = [episode for episode, kind in enumerate(self.types) if kind == self.main]
+        rounds = [list(some) for kind, some in itertools.groupby(range(len(self.types)), self.types.__getitem__)
+                  if kind != self.main]
+        return {"name": self.name, "cells": _cells([self.summary]), "state": self.state(),
+                "training": list(map(point, shares(training))),
+                "rounds": [point(sum(several, [])) for several in shares(rounds)]}
 
 
 def _groups(curves: List[_Curve]) -> List[Dict[str, Any]]:
@@ -2230,37 +2213,29 @@ def _groups(curves: List[_Curve]) -> List[Dict[str, Any]]:
     for index, curve in enumerate(curves):
         groups.setdefault(curve.group, []).append(index)
     several = len({environment for environment, _ in groups}) > 1
-    return [{"name": " · ".join(group) if several else group[1], "runs": members,
+    return [{"name": f"{' · '.join(group) if several else group[1]}, {len(members)} runs", "runs": members,
              "cells": _cells([curves[index].summary for index in members])} for group, members in groups.items()]
 
 
 def _find_directories(dir: str) -> List[str]:
     """The directory itself if it holds a run, else all below it that do, the newest first; no link is followed."""
-    found = []
-    for place, _, names in os.walk(dir):
-        times = [os.lstat(os.path.join(place, name)).st_mtime for name in names if name.endswith("monitor.csv")
-                 or name.startswith((FILE_PREFIX + ".episode_batch.", FILE_PREFIX + ".manifest."))]
-        if times and place == dir:
-            return [dir]
-        if times:
-            found.append((max(times), place))
-    return [place for _, place in sorted(found, reverse=True)] or [dir]
+    found = [place for place, _, names in os.walk(dir)
+             if any(_RUN_NAME.match(name) or name.endswith("monitor.csv") for name in names)]
+    return [dir] if dir in found or not found else sorted(found, key=os.path.getmtime, reverse=True)
 
 
 def _read_curves(dirs: Sequence[str]) -> Tuple[List[_Curve], str]:
     """The curves of all directories, and a note that says what is left out."""
-    curves, notes = [], []
-    paths: Dict[str, str] = {}
+    curves, notes, directories = [], [], []
     for dir in dirs:
         found = _find_directories(dir)
         if len(found) > _MOST_RUNS:
             notes.append(f"The newest {_MOST_RUNS} of the {len(found)} runs in {dir}.")
-        paths.update((directory, os.path.abspath(directory)) for directory in sorted(found[:_MOST_RUNS]))
-    common = os.path.commonpath(list(paths.values()))
-    for directory, path in paths.items():
-        name = os.path.basename(path) if path == common else os.path.relpath(path, common)
+        directories += sorted(found[:_MOST_RUNS])
+    common = os.path.commonpath([os.path.dirname(os.path.abspath(directory)) for directory in directories])
+    for directory in dict.fromkeys(directories):
         try:
-            curves.append(_Curve(directory, name, _read_runs(directory)))
+            curves.append(_Curve(directory, os.path.relpath(directory, common), _read_runs(directory)))
         except Error as problem:
             if directory in dirs:       # the others can do without one that was only found on the way
                 raise
@@ -2270,64 +2245,46 @@ def _read_curves(dirs: Sequence[str]) -> Tuple[List[_Curve], str]:
     return curves, " ".join(notes)
 
 
-def _read_cast(path: str) -> Dict[str, Any]:
-    """The screens of a text recording (asciicast v2), the seconds that each is shown, and whether some are cut off."""
-    frames: List[str] = []
-    screen, length, moment = "", 0, 0.0
-    with open(path, encoding="utf-8", errors="replace") as file:
-        json.loads(file.readline())
-        for moment, _, text in (json.loads(line) for line in file if line.endswith("\n")):      # not a torn one
-            # What is on the screen: colours stay, but what else moves the cursor is of no use in a page.
-            screen = re.sub(r"\r|\x1b\[[0-9;?]*[@-ln-~]", "", re.split(r"\x1b\[[23]J|\x1bc", screen + text)[-1])
-            length += len(screen)
-            if length > _CAST_LENGTH:
-                break
-            frames.append(screen)
-    return {"frames": frames or [""], "pace": moment / (len(frames) or 1),
-            "cut": "Cut after 200 kB." if length > _CAST_LENGTH else ""}
+def _address(path: str, folder: Optional[str]) -> str:
+    """How a page in the folder refers to a file: relative, so that they may be moved together. Without a folder, the
+    address of a video holds its contents."""
+    if folder is not None:
+        from urllib.parse import quote
+        return quote(os.fsencode(os.path.relpath(path, folder).replace(os.sep, "/")))
+    import base64
+    kind = "image/png" if path.endswith(".png") else "video/mp4"
+    with open(path, "rb") as file:
+        return f"data:{kind};base64,{base64.b64encode(file.read()).decode('ascii')}"
 
 
-def _page(curves: List[_Curve], link: Callable[[str], str], note: str = "", refresh: Optional[float] = None) -> str:
-    """The whole page; `link` makes the address of a file that it shows."""
+def _page(curves: List[_Curve], folder: Optional[str], note: str = "", refresh: Optional[float] = None) -> str:
+    """The whole page, to be put into a folder or, with its videos inside it, anywhere."""
     env_ids = sorted({curve.group[0] for curve in curves} - {_UNKNOWN, "None"}) or [curves[0].name]
-    truths = {name: set(map(type, values)) <= {bool, type(None)}
-              for curve in curves for name, values in curve.measures.items()}
+    measures = {name: {"name": name, "truth": set(map(type, values)) <= {bool, type(None)}}
+                for curve in curves for name, values in curve.measures.items()}
     cards = [dict(video, run=run) for run, curve in enumerate(curves) for video in curve.videos]
+    cards.sort(key=lambda card: -math.inf if card["place"] is None else -curves[card["run"]].ends[card["place"]])
     for card in cards:
         path = card.pop("path")
-        card["type"] = _MEDIA_TYPES.get(os.path.splitext(path)[1].lower())
         try:
-            if path:
-                os.stat(path)               # says so where it has gone
-                card.update({"link": link(path)} if card["type"] else _read_cast(path))
+            if path.endswith((".mp4", ".png")):
+                card["link"] = _address(path, folder)
+            elif path:
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    _, *events = map(json.loads, file.read(_CAST_LENGTH).split("\n")[:-1])      # not a torn last line
+                    card["title"] += ", its beginning" * bool(file.read(1))
+                card.update(texts=[str(text) for _, _, text in events], pace=min(1.0, events[-1][0] / len(events)))
         except Exception as problem:        # a file may hold anything
-            card["trouble"] = "This recording cannot be read: %s" % (getattr(problem, "strerror", None) or problem)
-    most = max(150, 3000 // (1 + len(curves)))          # points of a curve: a screen has no room for more
+            card["trouble"] = getattr(problem, "strerror", None) or str(problem)
+    journals = [run.journal for curve in curves for run in curve.runs if run.journal and folder is not None]
+    most = max(100, 2000 // (1 + len(curves)))          # points of a curve: a screen has no room for more
     data = {
-        "title": ", ".join(env_ids), "note": note, "refresh": refresh, "written": time.time(), "silent": _SILENT,
-        "columns": _COLUMNS, "units": _UNITS,
-        "axis": "steps" if any(len(set(curve.lengths)) > 1 for curve in curves) else "episodes",
-        "measures": [{"name": name, "truth": truth} for name, truth in truths.items()],
-        "runs": [curve.page(most, link) for curve in curves], "groups": _groups(curves),
-        "cards": sorted(cards, key=lambda card: -card["ended"])}
+        "title": ", ".join(env_ids), "note": note, "refresh": refresh, "written": time.time(),
+        "columns": _COLUMNS, "units": _UNITS, "measures": list(measures.values()),
+        "runs": [curve.page(most) for curve in curves], "groups": _groups(curves), "cards": cards,
+        "journals": [_address(path, folder) for path in journals]}
     # No "<" of a name or a text can end the script element that it stands in.
     return _PAGE.replace("@@data@@", json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))
-
-
-def _link_from(directory: str) -> Callable[[str], str]:
-    """How a page in the directory refers to a file: relative, so that they may be moved together."""
-    from urllib.parse import quote
-    return lambda path: quote(os.fsencode(os.path.relpath(path, directory).replace(os.sep, "/")))
-
-
-def _embedded(path: str) -> str:
-    """A video as an address that holds it; none of a journal, for which one needs the file."""
-    import base64
-    kind = _MEDIA_TYPES.get(os.path.splitext(path)[1].lower())
-    if kind is None:
-        return ""
-    with open(path, "rb") as file:
-        return "data:%s;base64,%s" % (kind, base64.b64encode(file.read()).decode("ascii"))
 
 
 class Report:
@@ -2349,21 +2306,17 @@ class Report:
     def __init__(self, *dirs: _PathLike, embed: bool = False) -> None:
         if not dirs:
             raise Error("report() needs at least one directory")
-        curves, self._note = _read_curves([os.fspath(dir) for dir in dirs])
-        self._link = _embedded if embed else _link_from(os.fspath(dirs[0]))
-        self._curves, together = curves, curves[0].summary
+        self._curves, self._note = curves, note = _read_curves([os.fspath(dir) for dir in dirs])
+        together = curves[0].summary
         if len(curves) > 1:
             together = dict(_Curve("", "", [run for curve in curves for run in curve.runs]).summary, directory=None)
         self.summary: Dict[str, Any] = dict(together, runs=[curve.summary for curve in curves])
-
-    @property
-    def html(self) -> str:
-        return _page(self._curves, self._link, self._note)
+        self.html = _page(curves, None if embed else os.fspath(dirs[0]), note)
 
     def _repr_html_(self) -> str:
         import html
         return ('<iframe title="Report of recorded episodes" srcdoc="%s" width="100%%" height="800" style="border: 0" '
-                'allowfullscreen></iframe>' % html.escape(_page(self._curves, _embedded, self._note)))
+                'allowfullscreen></iframe>' % html.escape(_page(self._curves, None, self._note)))
 
 
 report = Report     # report("runs/first") reads as what it does
@@ -2374,59 +2327,46 @@ _PAGE = r"""<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
-<title>Report</title>
 <style>
 :root {
-  color-scheme: light dark; --paper: light-dark(#fcfcfa, #15171a); --panel: light-dark(#f2f2ee, #1f2226);
-  --ink: light-dark(#1c1d20, #e9e8e4); --soft: light-dark(#5a5e66, #a4a8b0); --rule: light-dark(#dddcd6, #34383e);
-  --c0: light-dark(#1f63b5, #6fb1f7); --c1: light-dark(#bf4a0a, #f79a5c); --c2: light-dark(#18794e, #5fcb95);
-  --c3: light-dark(#8a3ab9, #cd97ec); --c4: light-dark(#b4233c, #f7848f); --c5: light-dark(#0b7285, #55c8d9);
-  --c6: light-dark(#8a6100, #dab54e); --c7: light-dark(#b32b78, #f28fc0);
+  color-scheme: light dark; --paper: light-dark(#fcfcfa, #15171a); --ink: light-dark(#1c1d20, #e9e8e4);
+  --soft: light-dark(#5a5e66, #a4a8b0); --rule: light-dark(#dddcd6, #34383e); --c0: light-dark(#1f63b5, #6fb1f7);
+  --c1: light-dark(#bf4a0a, #f79a5c); --c2: light-dark(#18794e, #5fcb95); --c3: light-dark(#8a3ab9, #cd97ec);
+  --c4: light-dark(#b4233c, #f7848f); --c5: light-dark(#0b7285, #55c8d9); --c6: light-dark(#8a6100, #dab54e);
 }
 * { box-sizing: border-box } h1, h2, p { margin: 0 } section, footer { margin-top: 1.5rem } label { cursor: pointer }
-body {
-  max-width: 76rem; margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 2.5rem); background: var(--paper); color: var(--ink);
-  overflow-wrap: anywhere; font: 15px/1.5 system-ui, sans-serif; font-variant-numeric: tabular-nums;
-}
+body { max-width: 76rem; margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 2.5rem); overflow-wrap: anywhere }
+body { background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif }
 header, .bar { display: flex; flex-wrap: wrap; align-items: baseline; gap: .25rem 1.25rem } h1 { font-size: 1.75rem }
-h2 { margin-right: auto; font-size: 1.15rem } h3, .switch { text-transform: capitalize }
-h3 { display: flex; justify-content: space-between; margin: .75rem 0 .25rem }
+h2 { margin-right: auto; font-size: 1.15rem }
+h3 { display: flex; justify-content: space-between; margin: 0 0 .25rem; text-transform: capitalize }
 h3, thead, p, footer, figcaption, .bar label { color: var(--soft); font-size: .85rem; font-weight: 400 }
 .table { max-height: 19rem; margin-top: 1rem; overflow: auto; border: solid var(--rule); border-width: 1px 0 }
-table { width: 100%; border-collapse: collapse; white-space: nowrap }
+table { width: 100%; border-collapse: collapse; white-space: nowrap; font-variant-numeric: tabular-nums }
 th, td { padding: .25rem .75rem; font-weight: inherit; text-align: right }
 .table th, thead { position: sticky; top: 0; left: 0; background: var(--paper) } thead { z-index: 1 }
 .group { border-top: 1px solid var(--rule); font-weight: 600 } tr.inner th { padding-left: 1.5rem }
 th:first-child { padding-left: .25rem; text-align: left } [type=checkbox] { margin: 0 .5em 0 0; accent-color: var(--c) }
-.dot { display: inline-block; width: .7em; height: .7em; margin-right: .45em; border-radius: 50%; background: var(--c) }
-.switch { display: flex; margin: 0; padding: 2px; border: 0; border-radius: 8px; background: var(--panel) }
-.switch input { position: absolute; opacity: 0 } .switch span { padding: .2rem .8rem; border-radius: 6px }
-:checked + span { background: var(--paper); color: var(--ink); box-shadow: 0 0 0 1px var(--rule) }
-:focus-visible, :focus-visible + span { outline: 2px solid var(--c0); outline-offset: 2px }
-button, i, .tip { border: 1px solid var(--rule); border-radius: 6px; background: var(--paper); color: var(--ink) }
-#plots { display: flex; flex-wrap: wrap; gap: 0 2rem } .plot:first-child { flex-basis: 100% }
-.plot { position: relative; flex: 1 1 26rem; min-width: min(100%, 18rem) } .grid { stroke: var(--rule) }
-svg { display: block; width: 100%; overflow: visible; touch-action: pan-y; user-select: none; outline: none }
+button, select, .tip { border: 1px solid var(--rule); border-radius: 6px; background: var(--paper); color: var(--ink) }
+#plots, .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--least)), 1fr)) }
+#plots { --least: 26rem; gap: 0 2rem } .cards { --least: 15rem; gap: 0 1rem } .plot:first-child { grid-column: 1 / -1 }
+.plot, .card { position: relative; min-width: 0; margin: .75rem 0 0 } .grid { stroke: var(--rule) }
+svg { display: block; width: 100%; overflow: visible; touch-action: pan-y; user-select: none }
 svg text { fill: var(--soft); font: 12px system-ui, sans-serif } .band { fill: var(--c); opacity: .16 }
-.line { stroke: var(--c); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; fill: none }
+.line, .points, .round { stroke: var(--c); stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; fill: none }
 .inner .line { stroke-width: 1.25; opacity: .75 } .group .line { stroke-width: 3 } .mark:hover { fill: var(--ink) }
-.points { stroke: var(--c); stroke-linecap: round; opacity: .35 }
-.round { stroke: var(--c); stroke-width: 1.5; fill: var(--paper) }
+.points { stroke-width: 3; opacity: .35 } .round { fill: var(--paper) }
 .cursor { stroke: var(--soft); stroke-dasharray: 2 3; fill: var(--c0); fill-opacity: .15; pointer-events: none }
 .mark { fill: var(--c); stroke: transparent; stroke-width: 3; cursor: pointer }
 .tip { position: absolute; z-index: 2; font-size: .8125rem; pointer-events: none }
 .plot:not(:hover, :has(:focus-visible)) :is(.tip, .cursor), .tip:empty { display: none }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); gap: 1.25rem 1rem }
-.card { min-width: 0; margin: .75rem 0 0 } i { float: right; padding: 0 .4em; font-style: normal }
-.media { display: block; width: 100%; margin-bottom: .25rem; border-radius: 8px; background: var(--panel) }
-.media { aspect-ratio: auto 4 / 3; overflow: auto } p.media, pre { margin: 0; padding: .75rem }
-pre.media { background: #1a1d21; color: #e4e4e0; font: 12px/1.35 ui-monospace, monospace }
-.card:not(:hover, :focus-within) input { visibility: hidden } b { color: var(--ink) }
+.media { display: block; width: 100%; margin: 0 0 .25rem; aspect-ratio: auto 4 / 3; border-radius: 8px }
+pre { padding: .75rem; overflow: auto; background: #1a1d21; color: #e4e4e0; font: 12px/1.35 ui-monospace, monospace }
 footer { padding-top: .75rem; border-top: 1px solid var(--rule) } a { margin-right: 1em; color: inherit }
 @media print {
   :root { color-scheme: light; --paper: #fff } body { padding: 0; font-size: 10pt } * { print-color-adjust: exact }
-  .bar label, .switch, button, .tip, .card input, video:not(.ready) { display: none } .table { max-height: none }
-  .plot, .card { flex-basis: 100%; break-inside: avoid } h2 { break-after: avoid }
+  .bar label, button, .tip, video:not(.ready) { display: none }
+  .table, .plot, .card { max-height: none; break-inside: avoid } h2 { break-after: avoid }
 }
 </style>
 <noscript>A script in this page draws the report, and scripts are turned off.</noscript>
@@ -2444,31 +2384,25 @@ const html = (parts, ...values) => ({markup: String.raw({raw: parts}, ...values.
 const fill = (node, {markup}) => { node.innerHTML = markup; };
 const sum = values => values.reduce((a, b) => a + b, 0);
 const sorted = (list, key = v => v) => [...list].sort((a, b) => key(a) - key(b));
-const COMPACT = new Intl.NumberFormat('en', {notation: 'compact', maximumSignificantDigits: 4});
-const number = (v, most = 1e8) => v === null ? 'not finite' : Math.abs(v) < 999.95 || Math.abs(v) >= 1e15
-  ? String(+v.toPrecision(4)) : Math.abs(v) < most ? Math.round(v).toLocaleString('en') : COMPACT.format(v);
-const percent = v => v === null ? number(v) : `${+(100 * v).toPrecision(3)} %`;
+const number = v => 1e3 <= Math.abs(v) && Math.abs(v) < 1e15 ? Math.round(v).toLocaleString('en') : +v.toPrecision(4);
+const percent = v => `${+(100 * v).toPrecision(3)} %`;
 const unitOf = seconds => data.units.find(([unit]) => seconds >= unit) || data.units.at(-1);
 
 // What the reader chooses goes into the address: it outlives a reload, and can be sent to somebody.
 const address = new URLSearchParams(location.hash.slice(1)), off = new Set(address.getAll('off'));
-const longest = Math.max(2, ...runs.map(run => sum(run.training.n)));
-const WINDOWS = [1, 10, 100, 1e3, 1e4, 1e5].flatMap(w => [w, 2 * w, 5 * w]).filter(w => w <= longest / 2);
-let smooth = +address.get('smooth') || WINDOWS.filter(w => w <= Math.max(10, longest / 20)).pop();
-let axis = address.get('axis') || data.axis, zoom = address.get('zoom')?.split(',').map(Number);
+const longest = Math.max(10, ...runs.map(run => sum(run.training.map(({n}) => n))));
+let smooth = +address.get('smooth') || +(longest / 10).toPrecision(1);          // with one digit: 9, 10, 20, 30
+let axis = address.get('axis') || 'steps', zoom = address.get('zoom')?.split(',').map(Number);
 
-// A row of the table, which is the legend too, is a run or the mean of a group. Several groups have a colour each.
+// A row of the table, which is the legend too, is a run or the mean of a group. A group has one colour.
 const rows = groups.flatMap((group, g) => {
-  const several = group.runs.length > 1, colour = i => `--c: var(--c${(groups.length > 1 ? g : i) % 8})`;
-  const mean = {...group, kind: 'group', style: groups.length > 1 ? colour() : '--c: var(--ink)'};
-  return [...several ? [mean] : [], ...group.runs.map(i => Object.assign(runs[i],
-    {runs: [i], kind: several ? 'inner' : 'alone', style: colour(i)}))];
+  const style = `--c: var(--c${g % 7})`, several = group.runs.length > 1;
+  const members = group.runs.map(i => Object.assign(runs[i], {runs: [i], kind: several ? 'inner' : '', style}));
+  return several ? [{...group, kind: 'group', style}, ...members] : members;
 });
 const shown = row => row.runs.some(i => !off.has(runs[i].name));
-const dotted = run => html`<span style="${run.style}"><span class="dot"></span>${run.name}</span>`;
+const coloured = ({name, style}) => html`<b style="${style}; color: var(--c)">${name}</b>`;
 const filled = (_, i) => runs.some(({cells}) => cells[i] !== '-');
-const label = ({name, runs: {length}, style}) => runs.length < 2 ? name
-  : html`<label style="${style}"><input type="checkbox">${name}${length > 1 ? `, ${length} runs` : ''}</label>`;
 const describe = card => [...runs.length > 1 ? [runs[card.run].name] : [], card.title, ...card.facts].join(', ');
 const COLOURS = ['#4a4f57', '#f2777a', '#79c98a', '#e6c15c', '#7ab0f5', '#d096e0', '#5fc9d6', '#f4f4f0'];
 const terminal = text => html`${text.split(/\x1b\[([\d;]*)m/).map((part, i, parts) => {     // as a terminal colours it
@@ -2476,10 +2410,17 @@ const terminal = text => html`${text.split(/\x1b\[([\d;]*)m/).map((part, i, part
     : /^(4|10)\d$/.test(code) ? `background: ${COLOURS[code % 10]}; color: #1a1d21` : '');
   return i % 2 ? '' : html`<span style="${style.join(';')}">${part}</span>`;
 })}`;
-const media = ({trouble, frames, type, link, cut}, label) => trouble ? html`<p class="media">${trouble}</p>`
-  : frames ? html`<pre class="media" role="img" aria-label="${label}">${terminal(frames[0])}</pre>
-    <input type="range" value="0" max="${frames.length - 1}" aria-label="Frame"> ${cut}`
-  : type === 'image/png' ? html`<img class="media" loading="lazy" src="${link}" alt="${label}">`
+
+// What a text recording showed after each event: all since the screen was cleared, without what else moves the cursor
+for (const card of cards.filter(({texts}) => texts)) {
+  let screen = '';
+  card.screens = card.texts.map(text =>
+    screen = (screen + text).split(/\x1b\[[23]J|\x1bc/).pop().replace(/\r|\x1b\[[0-9;?]*[@-ln-~]/g, ''));
+}
+const media = ({trouble, screens, file, link}, label) =>
+  trouble ? html`<p>This recording cannot be shown: ${trouble}</p>`
+  : screens ? html`<pre class="media" role="img" aria-label="${label}">${terminal(screens[0])}</pre>`
+  : file.endsWith('.png') ? html`<img class="media" loading="lazy" src="${link}" alt="${label}">`
   : html`<video class="media" src="${link}" loading="lazy" preload="auto" muted loop playsinline
     onloadeddata="this.classList.add('ready')" aria-label="${label}"></video>`;
 
@@ -2487,37 +2428,32 @@ document.title = `${data.title} · report`;
 fill(document.body, html`<header><h1>${data.title}</h1><p id="head"></p></header><p>${data.note}</p><main>
 <div class="table" tabindex="0" role="region" aria-label="Numbers of every run"><table><thead><tr>
   ${['Run', ...data.columns.filter(filled)].map(name => html`<th scope="col">${name}</th>`)}</tr></thead><tbody>
-  ${rows.map(row => html`<tr class="${row.kind}"><th scope="row">${label(row)}</th>
-  ${row.cells.filter(filled).map(cell => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div>
-<section id="curves" aria-label="Curves"><div class="bar"><h2>Curves</h2>
-  <label>Smoothing <input type="range" id="smooth" max="${WINDOWS.length - 1}" value="${WINDOWS.indexOf(smooth)}">
-  <output id="window"></output></label>
-  <fieldset class="switch" aria-label="Horizontal axis">${['steps', 'episodes', 'time'].map(name => html`<label>
-  <input type="radio" name="axis" value="${name}" ${name === axis ? 'checked' : ''}><span>${name}</span></label>`)}
-  </fieldset></div><div id="plots">${measures.map(({name}) => html`<div class="plot"><h3>${name}
+  ${rows.map(({name, kind, style, cells}) => html`<tr class="${kind}" style="${style}">
+  <th scope="row"><label><input type="checkbox">${name}</label></th>
+  ${cells.filter(filled).map(cell => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div>
+<section aria-label="Curves" ${runs.some(run => run.training.length) ? '' : 'hidden'}><div class="bar"><h2>Curves</h2>
+  <label>Smoothing <input type="range" id="smooth" max="${Math.log10(longest)}" step="any"> <output></output></label>
+  <label>Axis <select id="axis">${['steps', 'episodes', 'time'].map(name => html`<option>${name}`)}</select></label>
+  </div><div id="plots">${measures.map(({name}) => html`<div class="plot"><h3>${name}
   <button type="button" aria-label="${name} as SVG">SVG</button></h3><svg tabindex="0" role="group"
   aria-label="${name}: the arrow keys read it out, Escape shows all of it"></svg><div class="tip" role="status"></div>
   </div>`)}</div></section>
-<section id="videos" aria-label="Videos"><h2>Videos</h2><div class="cards">${cards.map((card, i) => html`
+<section aria-label="Videos" ${cards.length ? '' : 'hidden'}><h2>Videos</h2><div class="cards">
+  ${cards.map((card, i) => html`
   <figure class="card" title="${card.file}" tabindex="${i && -1}">${media(card, describe(card))}<figcaption>
-  ${card.badge ? html`<i>${card.badge}</i>` : ''}${runs.length > 1 ? html`${dotted(runs[card.run])} · ` : ''}
-  <b>${card.title}</b> ${card.facts.join(' · ')}</figcaption></figure>`)}</div></section></main>
-<footer>Written ${new Date(data.written * 1000).toLocaleString('sv')} by gym_monitor. ${runs.flatMap(run =>
-  run.journals.filter(([, link]) => link).map(([file, link]) =>
-  html`<a href="${link}">${runs.length > 1 ? `${run.name}/` : ''}${file}</a> `))}</footer><iframe hidden></iframe>`);
-$('#videos').hidden = !cards.length;
-$('#curves').hidden = $('.table').hidden = runs.every(run => !run.training.n.length);
+  ${runs.length > 1 ? html`${coloured(runs[card.run])} · ` : ''}<b>${card.title}</b>
+  ${card.facts.join(' · ')}</figcaption></figure>`)}</div></section></main>
+<footer>Written ${new Date(data.written * 1000).toLocaleString('sv')} by gym_monitor.
+  ${data.journals.map(link => html`<a href="${link}">${link}</a> `)}</footer><iframe hidden></iframe>`);
 
 // Curves. A point is an episode, or several neighbours, and `y` the mean of the last `smooth` episodes up to there.
-const points = ({n, steps, episodes, columns, [axis]: places}, name) => {
-  const [means = [], lows = means, highs = means] = columns[name] || [];
-  return means.map((mean, i) => {
-    let total = 0, count = 0;
-    for (let j = i; j >= 0 && count < smooth; j--)
-      if (means[j] !== null) [total, count] = [total + means[j] * n[j], count + n[j]];
-    return {x: places[i], y: total / count, mean, low: lows[i], high: highs[i], step: steps[i], episode: episodes[i]};
-  }).filter(({y}) => !isNaN(y));
-};
+const points = (shares, name) => shares.filter(({values}) => values[name]?.[0] != null).map((share, i, known) => {
+  let total = 0, count = 0;
+  for (let j = i; j >= 0 && count < smooth; j--)
+    [total, count] = [total + known[j].n * known[j].values[name][0], count + known[j].n];
+  const [mean, low, high] = share.values[name];
+  return {...share, x: share[axis], y: total / count, mean, low, high};
+});
 const average = lines => {                        // mean ± sample standard deviation, as far as all runs reach
   const from = Math.max(...lines.map(line => line[0].x)), to = Math.min(...lines.map(line => line.at(-1).x));
   return lines.length < 2 ? [] : sorted(lines.flat().map(({x}) => x).filter(x => x >= from && x <= to)).map(x => {
@@ -2538,31 +2474,29 @@ const extent = visible => {     // one point in a hundred is left out where that
   const pad = high - low > 1e-9 * Math.abs(high) ? (high - low) * .06 : Math.abs(high) * .1 || 1;
   return [low - pad, high + pad];
 };
-const LEFT = 56, RIGHT = 16, MARK = 11;
-const placeOf = ({run, place}) => runs[run].training[axis].at(runs[run].training.episodes.findIndex(e => e >= place));
+const LEFT = 64, RIGHT = 16, MARK = 11;
+const placeOf = ({run, place}) =>
+  (runs[run].training.find(({episodes}) => episodes >= place) ?? runs[run].training.at(-1))[axis];
 const backdrop = ({w, width, base, from, to, visible, low, high, layers, X, Y, show, first}) => {
   const text = (x, y, anchor, words) => html`<text x="${x}" y="${y}" text-anchor="${anchor}">${words}</text>`;
   const grid = d => html`<path class="grid" d="${d}"/>`, [unit, word] = axis === 'time' ? unitOf(to) : [1, ''];
   const beyond = visible.map(one => one.high > high ? one.high : one.low).filter(v => v < low || v > high);
   return [grid(`M${LEFT} ${base}h${width}`),
     ticks(low, high, first ? 5 : 3).flatMap(v =>
-      [grid(`M${LEFT} ${Y(v)}h${width}`), text(LEFT - 8, Y(v) + 4, 'end', show(v, 1e4))]),
+      [grid(`M${LEFT} ${Y(v)}h${width}`), text(LEFT - 8, Y(v) + 4, 'end', show(v))]),
     ticks(from / unit, to / unit, Math.max(3, Math.min(6, w / 90))).flatMap(v => [grid(`M${X(v * unit)} ${base}v5`),
-      text(X(v * unit), base + layers * MARK + 24, 'middle', `${number(v, 1e4)} ${word}`.trim())]),
+      text(X(v * unit), base + layers * MARK + 24, 'middle', `${number(v)} ${word}`.trim())]),
     sorted(beyond, Math.abs).slice(-1).map(v =>
       text(w - RIGHT, 12, 'end', `${beyond.length} beyond this scale, up to ${number(v)}`))];
 };
 const curve = ({X, Y, width, name, truth}, {line, rounds, name: row, kind, style}) => {
-  const path = (some, key) => some.map(point => `${X(point.x)} ${Y(point[key])}`).join('L');
-  const each = (some, draw) => some.filter(({mean}) => mean !== null).map(draw).join('');
-  const bars = some => each(some, ({x, low, high}) => `M${X(x)} ${Y(low)}V${Y(high)}`), group = kind === 'group';
+  const path = (some, key) => some.map(point => `${X(point.x)} ${Y(point[key])}`).join('L'), group = kind === 'group';
+  const bars = some => some.map(({x, low, high}) => `M${X(x)} ${Y(low)}V${Y(high)}`).join('');
   const range = group ? `M${path(line, 'low')}L${path([...line].reverse(), 'high')}z` : truth ? '' : bars(line);
-  const diamonds = each(rounds, ({x, mean}) => `M${X(x)} ${Y(mean) - 4}l4 4l-4 4l-4-4z`);
-  const size = Math.max(2, Math.min(4, width / line.length));
-  const label = `Mean ${name} of ${row}${group ? ' with its standard deviation' : ''}`;
-  return html`<g class="${kind}" role="img" style="${style}" aria-label="${label}">
-    <path class="${group ? 'band' : 'points'}" stroke-width="${size}" d="${range}"/>
-    <path class="line" d="M${path(line, 'y')}h0"/><path class="round" d="${bars(rounds)}${diamonds}"/></g>`;
+  const diamonds = rounds.map(({x, mean}) => `M${X(x)} ${Y(mean) - 4}l4 4l-4 4l-4-4z`).join('');
+  return html`<g class="${kind}" role="img" style="${style}" aria-label="Mean ${name} of ${row}">
+    <path class="${group ? 'band' : 'points'}" d="${range}"/><path class="line" d="M${path(line, 'y')}h0"/>
+    <path class="round" d="${bars(rounds)}${diamonds}"/></g>`;
 };
 const marks = ({X, base, layers, width, videos}) => {   // one per video, side by side, in layers where they are many
   const places = [];
@@ -2576,13 +2510,13 @@ const marks = ({X, base, layers, width, videos}) => {   // one per video, side b
 const draw = plot => {
   const {name, truth, first, svg} = plot, w = Math.max(240, svg.clientWidth), width = w - LEFT - RIGHT;
   const base = first ? Math.min(310, .3 * w + 90) : 140;
-  const ends = runs.filter(shown).flatMap(run => [run.training, run.rounds]).map(part => part[axis].at(-1) ?? 0);
+  const ends = runs.filter(shown).flatMap(run => [...run.training, ...run.rounds]).map(share => share[axis]);
   const [from, to] = zoom || [0, Math.max(0, ...ends) || 1], within = ({x}) => x >= from && x <= to;
   const curves = runs.filter(shown).map(run => ({...run, line: points(run.training, name).filter(within),
     rounds: points(run.rounds, name).filter(within)})).filter(({line}) => line.length);
   const means = rows.filter(({kind}) => kind === 'group').map(group => ({...group, rounds: [], line: average(
     curves.filter(({runs: [i]}) => group.runs.includes(i)).map(({line}) => line))})).filter(({line}) => line.length);
-  const visible = curves.flatMap(({line, rounds}) => line.concat(rounds)).filter(({mean}) => mean !== null);
+  const visible = curves.flatMap(({line, rounds}) => line.concat(rounds));
   const [low, high] = truth ? [-.04, 1.04] : extent(visible);
   const videos = sorted(cards.filter(card => first && card.place !== null && shown(runs[card.run]) &&
     within({x: placeOf(card)})), placeOf), layers = Math.ceil(2 * videos.length * MARK / width);
@@ -2597,7 +2531,9 @@ const update = () => {
   measures.forEach(draw);
   all('.card').forEach((node, i) => { node.hidden = !shown(runs[cards[i].run]); });
   all('tbody input').forEach((box, i) => { box.checked = shown(rows[i]); });
-  $('#window').textContent = smooth === 1 ? 'none' : `mean of ${number(smooth)} episodes`;
+  $('#axis').value = axis;
+  $('#smooth').value = Math.log10(smooth);
+  $('output').textContent = smooth === 1 ? 'none' : `mean of ${number(smooth)} episodes`;
   const chosen = new URLSearchParams({axis, smooth, ...zoom && {zoom}});
   off.forEach(name => chosen.append('off', name));
   try { history.replaceState(null, '', `#${chosen}`); } catch (_) { /* the frame in a notebook has no address */ }
@@ -2608,17 +2544,18 @@ const zoomTo = part => { zoom = part; update(); };
 const point = ({svg, tip, X, base, curves, w, show}, x, begun = x) => {
   const found = curves.map(({line, style, name}) => ({...sorted(line, one => Math.abs(one.x - x))[0], style, name}));
   fill(tip, html`<table><tr>${['', 'Value', 'Mean', 'Step', 'Episode'].map(name => html`<th>${name}</th>`)}</tr>${
-    found.slice(0, 20).map(one => html`<tr><th>${dotted(one)}</th>${[show(one.mean), show(one.y), number(one.step),
-      number(one.episode)].map(cell => html`<td>${cell}</td>`)}</tr>`)}</table>`);
+    found.slice(0, 20).map(one => html`<tr><th>${coloured(one)}</th>${[show(one.mean), show(one.y), number(one.steps),
+      number(one.episodes)].map(cell => html`<td>${cell}</td>`)}</tr>`)}</table>`);
   tip.style.inset = X(x) > w / 2 ? `2rem auto auto ${LEFT}px` : '2rem 0 auto auto';
   $('.cursor', svg).setAttribute('d', `M${X(begun)} 10V${base}H${X(x)}V10z`);
 };
 const save = ({svg, name}) => {                   // with the styles in it, for the file has no style sheet
-  const copy = svg.cloneNode(true), styled = [...svg.querySelectorAll('*')];
   const keys = ['fill', 'stroke', 'stroke-width', 'stroke-linecap', 'opacity', 'font'];
-  copy.querySelectorAll('*').forEach((node, i) => {
-    node.style = keys.map(key => `${key}: ${getComputedStyle(styled[i])[key]}`).join(';');
+  const copy = svg.cloneNode(true), copies = copy.querySelectorAll('*');
+  svg.querySelectorAll('*').forEach((node, i) => {
+    copies[i].style = keys.map(key => `${key}: ${getComputedStyle(node)[key]}`).join(';');
   });
+  $('.cursor', copy).remove();
   const file = new Blob([new XMLSerializer().serializeToString(copy)], {type: 'image/svg+xml'});
   Object.assign(document.createElement('a'), {download: `${name}.svg`, href: URL.createObjectURL(file)}).click();
 };
@@ -2631,9 +2568,8 @@ for (const [i, plot] of measures.entries()) {
   $('button', node).onclick = () => save(plot);
   svg.onclick = ({target}) => all('.card')[target.dataset.card]?.focus();
   svg.ondblclick = () => zoomTo();
-  svg.onpointerleave = () => { begun = undefined; };
   svg.onpointerdown = event => { begun = event.target.matches('.mark') ? undefined : at(event); };
-  svg.onpointermove = event => point(plot, at(event), begun);
+  svg.onpointermove = event => point(plot, at(event), event.buttons ? begun : undefined);
   svg.onpointerup = event => {
     const [from, to] = sorted([begun, at(event)]);
     begun = undefined;
@@ -2649,37 +2585,32 @@ for (const [i, plot] of measures.entries()) {
   };
 }
 
-// Videos and text recordings play under the pointer, and while they have the focus.
+// A video or a text recording plays while it is looked at: under the pointer, or with the focus.
 all('.card').forEach((node, i, nodes) => {          // one stop for the Tab key; the arrow keys go from card to card
-  const video = $('video', node), slider = $('input', node), {frames, pace} = cards[i];
-  const show = k => { slider.value = k; fill($('pre', node), terminal(frames[k])); };
-  let timer;
-  const play = on => {
-    clearInterval(timer);
-    if (slider && on) timer = setInterval(() => show((+slider.value + 1) % frames.length), Math.max(20, 1000 * pace));
-    if (video) video.controls = on;
-    if (on) video?.play().catch(() => 0); else video?.pause();
-  };
-  if (slider) slider.oninput = () => show(slider.value);
-  node.onpointerenter = node.onfocus = () => play(true);
-  node.onpointerleave = () => play(false);
-  node.addEventListener('focusout', event => { if (!node.contains(event.relatedTarget)) play(false); });
+  const {screens, pace = .1} = cards[i], video = $('video', node);
+  let frame = 0;
+  if (screens || video) setInterval(() => {
+    const watched = node.matches(':hover, :focus-within');
+    if (screens && watched) fill($('pre', node), terminal(screens[++frame % screens.length]));
+    if (!video || video.controls === watched) return;           // what the reader has stopped is not started again
+    video.controls = watched;
+    if (watched) video.play().catch(() => 0); else video.pause();
+  }, Math.max(20, 1000 * pace));
   node.onkeydown = ({key, target}) => { if (target === node) nodes[i + {ArrowRight: 1, ArrowLeft: -1}[key]]?.focus(); };
 });
 
 const head = () => {                              // the state of the run that was heard of last
-  const {since, patience, text} = sorted(runs.map(({state}) => state), state => state.since).pop();
-  const now = data.refresh ? Date.now() / 1e3 : data.written;
-  const silence = Math.max(0, Math.round(now - since)), [unit, word] = unitOf(silence);
-  const said = (silence > patience ? data.silent : text).replace('{}', `${+(silence / unit).toPrecision(2)} ${word}`);
-  $('#head').textContent = `${runs.length > 1 ? `${runs.length} runs` : runs[0].name} · ${said}`;
+  const {name, state: {since, patience, text}} = sorted(runs, run => run.state.since).pop();
+  const silence = Math.max(0, Math.round((data.refresh ? Date.now() / 1e3 : data.written) - since));
+  const [unit, word] = unitOf(silence), said = silence > patience ? text.replace('running', 'perhaps killed') : text;
+  $('#head').textContent = `${name}: ${said.replace('{}', `${+(silence / unit).toPrecision(2)} ${word}`)}`;
 };
 $('.table').onchange = ({target}) => {
   for (const i of rows[all('tbody input').indexOf(target)].runs) off[target.checked ? 'delete' : 'add'](runs[i].name);
   update();
 };
-$('.switch').onchange = ({target}) => { axis = target.value; zoomTo(); };
-$('#smooth').oninput = ({target}) => { smooth = WINDOWS[target.value]; update(); };
+$('#axis').onchange = ({target}) => { axis = target.value; zoomTo(); };
+$('#smooth').oninput = ({target}) => { smooth = +(10 ** target.value).toPrecision(1); update(); };
 head();
 update();
 new ResizeObserver(() => measures.filter(({svg, w}) => svg.clientWidth !== w).forEach(draw)).observe($('#plots'));
@@ -2687,13 +2618,11 @@ new ResizeObserver(() => measures.filter(({svg, w}) => svg.clientWidth !== w).fo
 // --watch: a hidden frame loads this page's file, and tells when it was written. A newer one is shown, unless a
 // recording is being looked at.
 if (data.refresh) {
-  const frame = $('iframe'), address = location.pathname;
-  onmessage = ({source, data: written}) => {
-    const busy = $('.card:hover, .card:focus-visible');
-    if (source === frame.contentWindow && written > data.written && !busy) location.reload();
+  onmessage = ({data: written}) => {
+    if (written > data.written && !$('.card:hover, .card:focus-visible')) location.reload();
   };
   setInterval(head, 1000);
-  setInterval(() => { if (!document.hidden) frame.src = `${address}?${Date.now()}#asked`; }, 1000 * data.refresh);
+  setInterval(() => { $('iframe').src = `${location.pathname}?${Date.now()}#asked`; }, 1000 * data.refresh);
 }
 </script>
 """
@@ -2804,7 +2733,7 @@ def _summary_text(curves: List[_Curve], note: str) -> str:
     rows = [["Run", *_COLUMNS]]
     for group in _groups(curves):
         several = len(group["runs"]) > 1
-        rows += [[f"{group['name']}, {len(group['runs'])} runs", *group["cells"]]] * several
+        rows += [[group["name"], *group["cells"]]] * several
         rows += [["  " * several + curves[index].name, *_cells([curves[index].summary])] for index in group["runs"]]
     # Steps per second follow from two other columns, and their room is for names.
     names, *columns = [column for column in zip(*rows) if column[0] != "Steps/s" and set(column[1:]) != {"-"}]
@@ -2815,8 +2744,9 @@ def _summary_text(curves: List[_Curve], note: str) -> str:
     newest = max(curves, key=lambda curve: float(curve.state()["since"]))
     state, episodes, last = newest.state(), newest.summary["episodes"], newest.summary["return_last_100"]
     silence = max(0, round(time.time() - state["since"]))
-    text = (state["text"] if silence <= state["patience"] else _SILENT).replace("{}", _duration(silence))
-    lines += [note] * bool(note) + [f"episodes: {_number(episodes)}, last 100: {_number(last)}, {text} ({newest.name})"]
+    text = state["text"].replace("running", "running" if silence <= state["patience"] else "perhaps killed")
+    text = f"episodes: {_number(episodes)}, last 100: {_number(last)}, {text.format(_duration(silence))}"
+    lines += [note] * bool(note) + [f"{text} ({newest.name})"]
     return "\n".join(line[:80] for line in lines)
 
 
@@ -2839,8 +2769,8 @@ def _publish(curves: List[_Curve], note: str, dirs: Sequence[str], form: Optiona
     """Write the page, and print the summary (its last line, if `again`), or the numbers as JSON or CSV."""
     path = html or os.path.join(dirs[0], _REPORT_NAME)
     if html or not form:
-        link = _embedded if embed else _link_from(os.path.dirname(os.path.abspath(path)))
-        page = _page(curves, link, note, refresh).encode("utf-8", "replace")
+        folder = None if embed else os.path.dirname(os.path.abspath(path))
+        page = _page(curves, folder, note, refresh).encode("utf-8", "replace")
         if not html:
             _write_atomically(path, page)
         else:  # in place: what is a link, a pipe or a device stays one
