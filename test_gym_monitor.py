@@ -63,9 +63,10 @@ from gym_monitor import (
 
 needs_ffmpeg = pytest.mark.skipif(not (shutil.which("ffmpeg") and shutil.which("ffprobe")),
                                   reason="needs ffmpeg and ffprobe: apt-get install ffmpeg")
+forks_are_told = pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="needs CPython 3.7 or later")
 MODULE = os.path.abspath(gym_monitor.__file__)
 FFMPEG = shutil.which("ffmpeg")
-TOOLS = {name: shutil.which(name) for name in ("cat", "grep", "head", "sleep", "touch", "yes")}
+TOOLS = {name: shutil.which(name) for name in ("cat", "grep", "head", "sleep", "touch", "yes", "ffprobe")}
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
 
 
@@ -94,44 +95,50 @@ class Walk:
 class OldWalk(Walk):
     """The same with four values per step, as in gym."""
 
-    def reset(self):
-        self.steps = 0
-        return "first"
-
     def step(self, action):
         observation, reward, terminated, truncated, info = super().step(action)
         return observation, int(reward), terminated or truncated, info
 
 
+def picture(value=0, width=8, height=6):
+    """A frame of one grey."""
+    return memoryview(bytes([value % 256]) * (3 * width * height)).cast("B", [height, width, 3])
+
+
 class Picture(Walk):
-    """Draws: a white square moves over a dark ground, two columns per step."""
+    """Draws: each step of an episode is of another grey."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 25}
-    render_mode = "rgb_array"
+    render_mode, draw = "rgb_array", staticmethod(picture)
 
     def render(self):
-        return frame(32, 48, 3, lambda row, column: (
-            (255, 255, 255) if 4 <= row < 12 and 0 <= column - 2 * self.steps < 8 else (20, 30, 40)))
+        return self.draw(self.steps)
 
 
 class Autoreset(Picture):
-    """The step that ends an episode begins the next one."""
+    """The step that cuts an episode off begins the next one."""
 
     metadata = dict(Picture.metadata, **{"semantics.autoreset": True})
 
     def step(self, action):
-        result = super().step(action)
-        if result[2]:
-            self.steps = 0
-        return result
+        observation, reward, over, _, info = super().step(action)
+        self.steps %= self.length
+        return observation, reward, False, over, info
 
 
-class Truncated(Picture):
-    """Its episodes are cut off."""
+class RandomWalk(Picture):
+    """Random rewards, so an episode that is lost, doubled or mixed up shows. It keeps the returns of all itself."""
+
+    def __init__(self, length=3, seed=0, draw=picture):
+        super().__init__(length)
+        self.random, self.draw, self.rewards, self.returns = random.Random(seed), draw, [], []
 
     def step(self, action):
-        observation, reward, over, _, info = super().step(action)
-        return observation, reward, False, over, info
+        observation, _, terminated, truncated, info = super().step(action)
+        self.rewards = self.rewards[:self.steps - 1] + [self.random.uniform(-1, 1)]
+        if terminated:
+            self.returns.append(sum(self.rewards, 0.0))
+        return observation, self.rewards[-1], terminated, truncated, info
 
 
 def frame(height, width, channels, colour):
@@ -250,9 +257,35 @@ def frames_of(path):
     return len(png_frames(path)[1]) if path.endswith(".png") else probe(path)["frames"]
 
 
+def returns_of(seed, length=3, episodes=3):
+    """The returns of the first episodes of a walk."""
+    walk = RandomWalk(length, seed)
+    play(walk, episodes)
+    return walk.returns
+
+
+def returns_in(directory):
+    return load_results(str(directory))["episode_rewards"]
+
+
+def returns_for_gym(directory):
+    """The returns in a directory as gym 0.21 finds them: by every manifest, and the statistics that it names."""
+    return [reward for path in detect_training_manifests(directory)
+            for reward in load(directory, load(path)["stats"])["episode_rewards"]]
+
+
+def check_run(directory, returns, ending="", frames=()):
+    """A finished run has these returns, and whole videos of so many frames, and gym's reader finds the same."""
+    assert returns_in(directory) == returns_for_gym(directory) == returns
+    videos = load_results(directory)["videos"]
+    assert [frames_of(video) for video, _ in videos] == list(frames)
+    assert {os.path.splitext(video)[1] for video, _ in videos} <= {ending}
+    assert [list(map(os.path.basename, pair)) for pair in videos] == read_json(directory, ".manifest.json")["videos"]
+
+
 SCRIPT = "\n".join(["import gc, json, multiprocessing, os, random, signal, subprocess, sys, threading, time",
                     "import gym_monitor", "from gym_monitor import Monitor, StatsRecorder, VideoRecorder", ""] +
-                   [inspect.getsource(source) for source in (Walk, Picture, frame, every, play)])
+                   [inspect.getsource(source) for source in (Walk, picture, Picture, RandomWalk, every, play)])
 
 
 def begin(source, *arguments, before="", **options):
@@ -315,6 +348,35 @@ def no_ffmpeg(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("PATH", str(tmp_path_factory.mktemp("empty")))
 
 
+@pytest.fixture(params=[pytest.param(".mp4", marks=needs_ffmpeg), ".png"])
+def encoder(request, monkeypatch, tmp_path):
+    """The ending of the videos: the test runs with ffmpeg and without."""
+    if request.param == ".png":
+        monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    return request.param
+
+
+@pytest.fixture
+def processes(monkeypatch, tmp_path):
+    """A function that finds the processes of this test that are still there, zombies included."""
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("there is no /proc here: use Linux")
+    monkeypatch.setenv("TEST_IN", str(tmp_path))
+
+    def find():
+        found = set()
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as status:
+                ours = status.read().rpartition(")")[2].split()[1] == str(os.getpid())
+                with open(f"/proc/{pid}/environ") as environment:
+                    if ours or f"TEST_IN={tmp_path}\0" in environment.read():
+                        found.add(pid)
+        return found
+
+    before = find()
+    return lambda: find() - before
+
+
 @pytest.fixture
 def fake_ffmpeg(monkeypatch, tmp_path):
     """A function that puts a shell script in the place of ffmpeg, on a PATH without another one."""
@@ -327,8 +389,8 @@ def fake_ffmpeg(monkeypatch, tmp_path):
         return str(program)
 
     (tmp_path / "bin").mkdir()
-    for name, path in TOOLS.items():
-        (tmp_path / "bin" / name).symlink_to(path)
+    for name in filter(TOOLS.get, TOOLS):
+        (tmp_path / "bin" / name).symlink_to(TOOLS[name])
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     return install
 
@@ -390,12 +452,14 @@ print(gym_monitor.load_results("run")["episode_rewards"])
 # ---------------------------------------------------------------------------------------------------------------------
 
 LISTS = "timestamps", "episode_lengths", "episode_rewards", "episode_types"
-FAULTS = {"X": ZeroDivisionError, "C": KeyboardInterrupt, "T": TimeoutError, "E": Error}
+FAULTS = {"X": ZeroDivisionError, "C": KeyboardInterrupt, "T": TimeoutError, "E": Error, "Y": TypeError,
+          "V": ValueError, "A": AttributeError, "U": RuntimeError, "O": OverflowError, "Z": ZeroDivisionError}
 
 
 def follow(env, plan):
-    """Reset at R, step at s. At ! a step is refused, at ? a reset is; at a letter of FAULTS the environment raises in
-    the middle of a step. From t on, episodes are of training, from e on of evaluation."""
+    """Reset at R, step at s. At ! a step is refused, at ? a reset is; at v a video is listed. At a letter of FAULTS the
+    environment raises: at Z in a reset, else in a step. From t on, episodes are of training, from e on of evaluation.
+    """
     inner = env.unwrapped
     for letter in plan:
         if letter in "!?":
@@ -404,10 +468,13 @@ def follow(env, plan):
                 env.step(0) if letter == "!" else env.reset()
             assert inner.steps == before  # the environment was left alone
         elif letter in FAULTS:
-            inner.step = failing(inner.step, FAULTS[letter], 1)
+            method = "reset" if letter == "Z" else "step"
+            vars(inner)[method] = failing(getattr(inner, method), FAULTS[letter], 1)
             with pytest.raises(FAULTS[letter]):
-                env.step(0)
-            del inner.step
+                env.reset() if letter == "Z" else env.step(0)
+            del vars(inner)[method]
+        elif letter == "v":
+            assert env.videos
         elif letter in "te":
             env.set_monitor_mode({"t": "training", "e": "evaluation"}[letter])
         else:
@@ -419,7 +486,8 @@ def follow(env, plan):
         ("!!", "", 0), ("Rs", "", 1), ("Rsss!!", "t", 3), ("RsssRsssR", "tt", 6), ("RRRsss", "t", 3),
         ("RsRssRsss", "t", 6), ("RRs?ss!RsXsR", "t", None),  # after an exception a reset is no early one
         ("eRsssRtsssRsss", "eet", 9),  # the mode counts from the next episode on
-        ("RsXRsss", "t", None), ("RsCRsss", "t", None), ("RETRRsss", "t", None),
+        ("RsXRsss", "t", None), ("RsCRsss", "t", None), ("RETRRsss", "t", None), ("RsZssRsss", "t", None),
+        ("RYRsVRARURORsss", "t", None),  # none of these is taken for a step of another form
         ("RsssRXssssssRsssRsss!", "ttt", None)]),
     (Autoreset, "!Rsssssss", "tt", 7), (Autoreset, "RssRsss", "t", 5), (Autoreset, "RssssXssssss", "tt", None),
     (Autoreset, "RssXssssXsssRsss", "tt", None),
@@ -445,13 +513,13 @@ def test_completed_episodes_are_counted_and_no_others(anywhere, walk, plan, type
 ], ids=lambda value: str(value)[:20])
 def test_a_step_passes_unchanged_or_is_an_error_if_it_has_no_form_that_is_known(anywhere, result, error):
     env, first = Walk(), ("first", {})
-    env.reset, env.step = lambda **options: vars(env).update(options) or first, lambda action: result
+    env.reset, env.step = lambda seed: vars(env).update(seed=seed) or first, lambda action: result
     with Monitor(env, anywhere, info_keywords=("a",)) as monitor:
         for _ in range(2):
             assert monitor.reset(seed=3) is first and env.seed == 3
             with pytest.raises(Error, match=error) if error else contextlib.ExitStack():
                 assert monitor.step(0) is result
-        monitor.reset()
+        monitor.reset(seed=4)
         assert repr(monitor.get_episode_rewards()) == ("[]" if error else "[1.0, 1.0]")
 
 
@@ -513,17 +581,6 @@ def test_after_close_steps_pass_through_with_one_warning_and_closing_again_does_
     assert len(caplog.records) == 1 and monitor.get_episode_rewards() == [6.0]
 
 
-def test_close_raises_each_time_while_statistics_are_missing_and_steps_pass_through(run):
-    env = Monitor(Walk(), run)
-    play(env, 2)
-    os.unlink(os.path.join(run, files(run)[0]))  # the journal, which is not made anew
-    for _ in range(2):
-        with pytest.raises(Error, match="openaigym"):
-            env.close()
-        assert [env.reset()[0], env.step(0)[0]] == ["first", 1]
-    assert env.get_episode_lengths() == [3, 3] and env.unwrapped.closed and files(run, ".csv") == []
-
-
 def test_a_subclass_has_its_own_step_and_other_attributes_are_the_recordings_or_the_environments(run, no_ffmpeg):
     walk, mine = Picture(), type("Mine", (Monitor,), {"step": lambda self, action: "mine"})
     walk.action_space, walk.class_name, walk.unwrapped = "space", "of the environment", Walk()
@@ -540,7 +597,8 @@ def test_a_subclass_has_its_own_step_and_other_attributes_are_the_recordings_or_
 
 BAD = {
     "video_callable": [True, 3, "cubic"], "mode": ["testing"], "fps": [0, -1, math.nan, math.inf, "30", True, []],
-    "uid": ["a/b", "..", "x" * 101, "\u00e9" * 51], "step_trigger": [5], "keep_video": [5], "stats_key": [1],
+    "uid": ["a/b", "/a", "a\\b", "C:x", ".", "..", "a\0", "a\nb", "\ud800", "x" * 101, "\u00e9" * 51],
+    "step_trigger": [5], "keep_video": [5], "stats_key": [1],
     "video_length": [-1, 2.5], "info_keywords": ["won", ("r",), ("type",), ("a,b",), ("a\nb",), (1,), ("a", "a")],
     "env": [types.SimpleNamespace(step=list), types.SimpleNamespace(reset=list)], "directory": ["", b"", "mine"],
 }
@@ -591,22 +649,27 @@ def test_an_earlier_run_is_refused_with_up_to_five_of_its_files_and_both_ways_ou
         with pytest.raises(Error, match="(?s)(?=.*resume=True)(?=.*force=True)") as refused:
             Monitor(Walk(), run)
         assert str(refused.value).count("openaigym.") == named and files(run) == before
-        for uid in "abc":
+        for uid in " ", "x" * 100, "\u00e9":
             record_walk(run, uid=uid, resume=True)
     unfinished.close()
 
 
 @pytest.mark.parametrize("clear, left", [(clear_monitor_files, 0), (lambda run: record_walk(run, force=True), 3)])
 def test_clearing_and_force_remove_our_files_and_nothing_else(run, clear, left):
-    record_walk(run, 5)
+    outside = run + "-outside"
+    for directory in (run, outside):
+        record_walk(directory, 5)
+    for name, target in (("file", os.path.join(outside, files(outside)[0])), ("folder", outside), ("no\nfile", "no")):
+        os.symlink(target, os.path.join(run, "openaigym." + name))
     os.mkdir(os.path.join(run, "openaigym.directory"))
     for name in "0.monitor.csv", "openaigymnast":
         open(os.path.join(run, name), "w").close()
-    assert len(detect_monitor_files(run)) == 3
+    assert len(detect_monitor_files(run)) == 6
     assert detect_training_manifests(run) == [os.path.join(run, name) for name in files(run, ".manifest.json")]
     assert detect_training_manifests("x", ["openaigym.manifest.1", "y"]) == [os.path.join("x", "openaigym.manifest.1")]
     clear(run)
     assert {"0.monitor.csv", "openaigym.directory", "openaigymnast"} <= set(files(run)) and len(files(run)) == 3 + left
+    assert len(files(outside)) == 3
 
 
 def test_force_ends_what_this_process_recorded_there_before(run, no_ffmpeg, caplog):
@@ -624,15 +687,15 @@ def test_force_ends_what_this_process_recorded_there_before(run, no_ffmpeg, capl
 
 
 def test_resume_goes_on_with_the_numbering_of_its_uid_or_is_an_error_in_another_environment(run, no_ffmpeg, caplog):
-    for uid, first, episodes in (("a", 0, 2), ("b", 0, 4), ("a", 2, 1), (None, 7, 1)):
+    for uid, first, episodes in ((".json", 0, 2), ("stats", 0, 4), (".json", 2, 1), (None, 7, 1)):
         with Monitor(Picture(), run, every, resume=True, uid=uid) as env:
             assert env.episode_id == first
             play(env, episodes)
             assert env.episode_id == first + episodes
     assert len(load_results(run)["episode_lengths"]) == len(load_results(run)["videos"]) == 8
     assert sorted(content["episode_id"] for content in metadata_of(run)) == [0, 0, 1, 1, 2, 2, 3, 7]
-    damage(run, ".b.monitor.csv", b"damaged\n")  # it is not counted
-    assert Monitor(Picture(), run, resume=True).episode_id == 4 and ".b.monitor.csv" in caplog.text
+    damage(run, ".stats.monitor.csv", b"damaged\n")  # it is not counted
+    assert Monitor(Picture(), run, resume=True).episode_id == 4 and ".stats.monitor.csv" in caplog.text
     before = files(run)
     with pytest.raises(Error, match="Picture"):
         Monitor(Walk(), run, resume=True)
@@ -782,9 +845,9 @@ def at(number):
     (Picture, "Rsss" * 10, None, {}, dict(video0=4, video1=4, video8=4)), (Picture, "Rsss", False, {}, {}),
     (Picture, "Rsss" * 3, at(1), {}, dict(video1=4)), (Picture, "Rsss", lambda episode: 1 / 0, {}, {}),
     (Picture, "RRRsss", every, {}, dict(video0=4)), (Picture, "RsRsss", every, {}, dict(video0=4)),  # one is dropped
+    (Picture, "RsvR", None, dict(step_trigger=at(0), video_length=1), {}),  # so is one that was complete
     (Picture, "RsssRs", every, {}, dict(video0=4, video1=2)),  # `close` cuts the second short
     (Picture, "RsCs", every, {}, dict(video0=2)),  # nothing is filmed after an exception
-    (Truncated, "RsssRsss", every, {}, dict(video0=4, video1=4)),
     # Where a step resets, it shows the next episode's first picture in place of the last one.
     (Autoreset, "Rsssss", at(0), {}, dict(video0=3)), (Autoreset, "Rsssss", every, {}, dict(video0=3, video1=3)),
     *((walk, plan, None, dict(step_trigger=at(step)), {f"step{step}": frames}) for walk, plan, step, frames in [
@@ -807,31 +870,18 @@ def test_which_videos_there_are_and_how_many_frames_each_has(run, no_ffmpeg, wal
     assert len(files(run, ".png")) == len(metadata_of(run)) == len(frames)
 
 
-def test_the_video_of_a_dropped_episode_is_not_listed_any_more(run, no_ffmpeg):
-    with Monitor(Picture(), run, every, video_length=2) as env:
-        follow(env, "Rs")
-        assert len(env.videos) == 1
-        follow(env, "R")
-        assert env.videos == []
-
-
 def test_a_video_shows_the_reset_and_every_step_and_is_listed_once_it_is_complete(run, no_ffmpeg):
     walk = Picture(length=5)
-    with Monitor(walk, run, every) as env:
+    with Monitor(walk, run, every, write_upon_reset=True) as env:
         follow(env, "Rssss")
         assert env.videos == load_results(run)["videos"] == []
-        follow(env, "s")
+        follow(env, "sR")
+        assert len(read_json(run, ".manifest.json")["videos"]) == 1
         (path, _), = env.videos
         shown = png_frames(path)[1]
         assert load_results(run)["videos"] == env.videos and len(shown) == 6
         for walk.steps in range(6):
             assert shown[walk.steps] == (bytes(walk.render()), 0.04)
-
-
-def test_with_write_upon_reset_the_manifest_has_the_videos_of_episodes_that_are_over(run, no_ffmpeg):
-    with Monitor(Picture(), run, every, write_upon_reset=True) as env:
-        follow(env, "RsssRsssR")
-        assert len(read_json(run, ".manifest.json")["videos"]) == 2
 
 
 def test_keep_video_decides_which_files_stay(run, no_ffmpeg, caplog):
@@ -1112,7 +1162,7 @@ def test_the_journal_counts_whatever_the_json_beside_it_holds_but_for_a_torn_las
     ("timestamps", None), ("timestamps", [1.0]), ("timestamps", [1.0, "x"]), ("episode_lengths", [1, 2.5]),
     ("episode_lengths", [1, -2]), ("episode_rewards", [1.0, None]), ("episode_types", ["t", "x"]),
     ("episode_types", "tt"), ("initial_reset_timestamp", "x"), ("env_info", 5), ("videos", 5),
-    *(("stats", name) for name in ("../outside.json", "..", "", "a\\b", "a\0b", 5)),
+    *(("stats", name) for name in ("../outside.json", "/outside.json", "..", "", "a\\b", "a\0b", 5, ["a"])),
     *(("journal", '#{"t_start": 1.0}\n' + rows) for rows in (
         "l,r,t\n3,1,0.1\n", "r,l,t,type\n1.0,1\n", "r,l,t,type\nno,1,0.1,t\n", "r,l,t,type\n1.0,1.5,0.1,t\n",
         "r,l,t,type\n1.0,-1,0.1,t\n", "r,l,t,type\n1.0,1,nan,t\n", "r,l,t,type\n1.0,1,0.1,x\n")),
@@ -1178,104 +1228,6 @@ def test_gyms_helpers_answer_as_gyms_do_and_runs_of_different_environments_are_a
     write_gym_run(tmp_path, "0.2", "Other")
     with pytest.raises(Error, match=tmp_path.name + ".*Other.*Walk"):
         load_results(tmp_path)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Faults: what their tests share
-# ---------------------------------------------------------------------------------------------------------------------
-
-forks_are_told = pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="needs CPython 3.7 or later")
-TOOLS.update({name: path for name, path in [("ffprobe", shutil.which("ffprobe"))] if path})  # stays on a faked PATH
-
-
-def picture(value=0, width=8, height=6):
-    """A frame of one grey."""
-    return memoryview(bytes([value % 256]) * (3 * width * height)).cast("B", [height, width, 3])
-
-
-class RandomWalk(Walk):
-    """Random rewards, so an episode that is lost, doubled or mixed up shows. It keeps the returns of all itself."""
-
-    render_mode = "rgb_array"
-
-    def __init__(self, length=3, seed=0, draw=picture):
-        super().__init__(length)
-        self.random, self.draw, self.rewards, self.returns = random.Random(seed), draw, [], []
-
-    def step(self, action):
-        observation, _, terminated, truncated, info = super().step(action)
-        self.rewards = self.rewards[:self.steps - 1] + [self.random.uniform(-1, 1)]
-        if terminated:
-            self.returns.append(sum(self.rewards, 0.0))
-        return observation, self.rewards[-1], terminated, truncated, info
-
-    def render(self):
-        return self.draw(self.steps)
-
-
-SCRIPT += "\n" + inspect.getsource(picture) + "\n" + inspect.getsource(RandomWalk)
-
-
-def record(directory, **options):
-    """A small run in a directory."""
-    with Monitor(RandomWalk(), str(directory), False, **options) as env:
-        play(env, 3)
-    return env
-
-
-def returns_of(seed, length=3, episodes=3):
-    """The returns of the first episodes of a walk."""
-    walk = RandomWalk(length, seed)
-    play(walk, episodes)
-    return walk.returns
-
-
-def returns_in(directory):
-    return load_results(str(directory))["episode_rewards"]
-
-
-def returns_for_gym(directory):
-    """The returns in a directory as gym 0.21 finds them: by every manifest, and the statistics that it names."""
-    return [reward for path in detect_training_manifests(directory)
-            for reward in load(directory, load(path)["stats"])["episode_rewards"]]
-
-
-def check_run(directory, returns, ending="", frames=()):
-    """A finished run has these returns, and whole videos of so many frames, and gym's reader finds the same."""
-    assert returns_in(directory) == returns_for_gym(directory) == returns
-    videos = load_results(directory)["videos"]
-    assert [frames_of(video) for video, _ in videos] == list(frames)
-    assert {os.path.splitext(video)[1] for video, _ in videos} <= {ending}
-    assert [list(map(os.path.basename, pair)) for pair in videos] == read_json(directory, ".manifest.json")["videos"]
-
-
-@pytest.fixture(params=[pytest.param(".mp4", marks=needs_ffmpeg), ".png"])
-def encoder(request, monkeypatch, tmp_path):
-    """The ending of the videos: the test runs with ffmpeg and without."""
-    if request.param == ".png":
-        monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    return request.param
-
-
-@pytest.fixture
-def processes(monkeypatch, tmp_path):
-    """A function that finds the processes of this test that are still there, zombies included."""
-    if not os.path.isdir("/proc/self/fd"):
-        pytest.skip("there is no /proc here: use Linux")
-    monkeypatch.setenv("TEST_IN", str(tmp_path))
-
-    def find():
-        found = set()
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as status:
-                ours = status.read().rpartition(")")[2].split()[1] == str(os.getpid())
-                with open(f"/proc/{pid}/environ") as environment:
-                    if ours or f"TEST_IN={tmp_path}\0" in environment.read():
-                        found.add(pid)
-        return found
-
-    before = find()
-    return lambda: find() - before
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -1416,9 +1368,7 @@ def test_an_interrupt_anywhere_in_an_episode_counts_it_right_or_not_at_all(
         return [env.step(0) for _ in range(3)] if kind is Autoreset else play(env)
 
     def begun():
-        walk = kind()
-        walk.render = lambda: picture(walk.steps)
-        env = Monitor(walk, tempfile.mkdtemp(dir=str(tmp_path)), every if ending else False, info_keywords=("what",))
+        env = Monitor(kind(), tempfile.mkdtemp(dir=str(tmp_path)), every if ending else False, info_keywords=("what",))
         env.reset()
         episode(env)
         return env
@@ -1453,27 +1403,6 @@ def test_ctrl_c_anywhere_in_close_is_put_right_by_closing_again(tmp_path, no_ffm
         assert returns_in(env.directory) == returns_for_gym(env.directory) == returns_of(0, 3, 2)
         assert [frames_of(video) for video, _ in load_results(env.directory)["videos"]] == [4, 4, 1]
         assert env.unwrapped.closed and not env.enabled
-
-
-@pytest.mark.parametrize("problem", [TypeError, ValueError, AttributeError, RuntimeError, OverflowError])
-def test_an_exception_in_step_is_not_taken_for_a_step_of_another_form(run, problem):
-    with Monitor(RandomWalk(), run, False) as env:
-        env.reset()
-        env.unwrapped.step = failing(env.unwrapped.step, problem("of the test"), 1)
-        with pytest.raises(problem, match="of the test"):
-            env.step(0)
-        play(env, 3)
-    check_run(run, returns_of(0))
-
-
-def test_an_exception_in_reset_ends_the_episode_which_is_not_counted(anywhere):
-    with Monitor(Walk(), anywhere, False) as env:
-        follow(env, "Rs")
-        env.unwrapped.reset = failing(env.unwrapped.reset, ZeroDivisionError, 1)
-        with pytest.raises(ZeroDivisionError):
-            env.reset()
-        follow(env, "ssRsss")
-        assert env.get_episode_lengths() == [3]
 
 
 def test_sixteen_processes_at_once_in_one_directory_keep_their_own_files(run, no_ffmpeg):
@@ -1721,7 +1650,7 @@ def test_a_directory_removed_before_the_interpreter_ends_is_told_of(run):
     assert "cannot be written" in err
 
 
-def test_a_directory_removed_under_a_video_lists_no_video_that_is_not_there(run, encoder):
+def test_a_directory_that_was_removed_is_an_error_at_each_close_and_lists_no_video_that_is_not_there(run, encoder):
     env = Monitor(RandomWalk(), run, lambda number: number in (0, 2))
     env.reset()
     shutil.rmtree(run)
@@ -1729,10 +1658,13 @@ def test_a_directory_removed_under_a_video_lists_no_video_that_is_not_there(run,
     for _ in range(3):
         env.step(0)
     play(env, 3)
-    with pytest.raises(Error, match=re.escape(run)):
-        env.close()
+    for _ in range(2):
+        with pytest.raises(Error, match=re.escape(run) + ".*openaigym"):
+            env.close()
+        play(env)  # passes through
     check_run(run, returns_of(0, 3, 4), encoder, [4])
-    assert env.videos == load_results(run)["videos"] and files(run, ".csv") == []
+    assert env.videos == load_results(run)["videos"] and env.unwrapped.closed == 1
+    assert env.get_episode_rewards() == returns_of(0, 3, 4) and files(run, ".csv") == []  # which is not made anew
 
 
 def test_at_the_limit_of_open_files_training_goes_on_and_close_succeeds(run, encoder):
@@ -1753,17 +1685,11 @@ def test_at_the_limit_of_open_files_training_goes_on_and_close_succeeds(run, enc
 @pytest.fixture
 def secret(tmp_path):
     """A file of a run outside of the directory `run`, which nobody may read or write: its times would tell."""
-    record(tmp_path / "outside")
+    record_walk(tmp_path / "outside", 3)
     path, = map(str, (tmp_path / "outside").glob("*.stats.json"))
     os.utime(path, (0, 0))
     yield path
     assert (os.stat(path).st_atime, os.stat(path).st_mtime) == (0, 0)
-
-
-def naming(name):
-    """A manifest that names something outside of its directory."""
-    return lambda secret, path: path.write_text(json.dumps({
-        "stats": name(secret), "videos": [[name(secret)] * 2], "env_info": {"env_id": "RandomWalk"}}))
 
 
 PLANTS = {
@@ -1772,32 +1698,26 @@ PLANTS = {
     "a directory": lambda secret, path: path.mkdir(),
     "a terabyte": lambda secret, path: (path.touch(), os.truncate(str(path), 1 << 40)),
     "deep brackets": lambda secret, path: path.write_text("[" * 100000),
-    "a huge number": lambda secret, path: path.write_text("1" * 5000),
-    "a name with ..": naming(lambda secret: "../outside/" + os.path.basename(secret)),
-    "a name with \\": naming(lambda secret: "..\\outside\\" + os.path.basename(secret)),
-    "an absolute name": naming(str),
-    "a name with nul": naming(lambda secret: "x\0"),
-    "no name": naming(lambda secret: [secret]),
+    "names outside": lambda secret, path: path.write_text(json.dumps({
+        "stats": "../outside/" + os.path.basename(secret), "videos": [[secret] * 2], "env_info": {"env_id": "Walk"}})),
 }
 
 
 @pytest.mark.parametrize("plant", sorted(PLANTS))
 @pytest.mark.parametrize("ending", [".manifest.json", ".stats.json", ".monitor.csv"])
 def test_what_is_no_file_of_ours_in_the_place_of_one_is_not_read_nor_what_it_names(run, secret, ending, plant):
-    record(run)
+    record_walk(run, 3)
     (journal,), (path,) = (pathlib.Path(run).glob("*" + name) for name in (".monitor.csv", ending))
     path.unlink()
     PLANTS[plant](secret, path)
     if path != journal:
-        assert returns_in(run) == returns_of(0) and load_results(run)["videos"] == []
+        assert returns_in(run) == [6.0] * 3 and load_results(run)["videos"] == []
         journal.unlink()  # so the JSON would count
     with pytest.raises(Error, match=re.escape(run)):
         load_results(run)
 
 
-@pytest.mark.parametrize("clear", [
-    clear_monitor_files, lambda directory: Monitor(RandomWalk(), directory, force=True)], ids=["function", "force"])
-def test_recording_and_clearing_follow_no_link(run, secret, no_ffmpeg, clear):
+def test_recording_follows_no_link(run, secret, no_ffmpeg):
     env = Monitor(RandomWalk(), run, every)
     for name in ("manifest.{}.manifest.json", "episode_batch.{}.stats.json", "video.{}.video000000.png",
                  "video.{}.video000000.meta.json"):
@@ -1805,20 +1725,6 @@ def test_recording_and_clearing_follow_no_link(run, secret, no_ffmpeg, clear):
     play(env, 3)
     env.close()
     assert returns_in(run) == returns_of(0) and len(load_results(run)["videos"]) >= 2
-    for name, target in (("link", secret), ("folder", os.path.dirname(secret)), ("no\nlink", "nowhere")):
-        os.symlink(target, os.path.join(run, "openaigym." + name))
-    before = set(files(run))
-    clear(run)
-    assert not before & set(files(run)) and len(files(os.path.dirname(secret))) == 3
-
-
-@pytest.mark.parametrize("uid", [".", "/absolute", "a\\b", "C:x", "nul\0", "line\nbreak", "\u00e9" * 100, "\ud800", " ",
-                                 ".json", "stats"], ids=lambda uid: repr(uid)[:12])
-def test_a_uid_stays_in_the_directory_or_is_an_error(tmp_path, run, uid):
-    with contextlib.suppress(Error):
-        record(run, uid=uid)
-        assert returns_in(run) == returns_of(0)
-    assert files(tmp_path) in ([], ["run"])
 
 
 HOSTILE = [b"null", b"true", b"-1", b"1e400", b"NaN", b"1" * 400, b'""', b'"x"', b'".."', b'"/etc/passwd"',
