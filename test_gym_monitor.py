@@ -63,9 +63,10 @@ from gym_monitor import (
 
 needs_ffmpeg = pytest.mark.skipif(not (shutil.which("ffmpeg") and shutil.which("ffprobe")),
                                   reason="needs ffmpeg and ffprobe: apt-get install ffmpeg")
+forks_are_told = pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="needs CPython 3.7 or later")
 MODULE = os.path.abspath(gym_monitor.__file__)
 FFMPEG = shutil.which("ffmpeg")
-TOOLS = {name: shutil.which(name) for name in ("cat", "grep", "head", "sleep", "touch", "yes")}
+TOOLS = {name: shutil.which(name) for name in ("cat", "grep", "head", "sleep", "touch", "yes", "ffprobe")}
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
 
 
@@ -94,44 +95,49 @@ class Walk:
 class OldWalk(Walk):
     """The same with four values per step, as in gym."""
 
-    def reset(self):
-        self.steps = 0
-        return "first"
-
     def step(self, action):
         observation, reward, terminated, truncated, info = super().step(action)
         return observation, int(reward), terminated or truncated, info
 
 
+def picture(value=0, width=8, height=6):
+    return memoryview(bytes([value % 256]) * (3 * width * height)).cast("B", [height, width, 3])
+
+
 class Picture(Walk):
-    """Draws: a white square moves over a dark ground, two columns per step."""
+    """Draws: each step of an episode is of another grey."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 25}
-    render_mode = "rgb_array"
+    render_mode, draw = "rgb_array", staticmethod(picture)
 
     def render(self):
-        return frame(32, 48, 3, lambda row, column: (
-            (255, 255, 255) if 4 <= row < 12 and 0 <= column - 2 * self.steps < 8 else (20, 30, 40)))
+        return self.draw(self.steps)
 
 
 class Autoreset(Picture):
-    """The step that ends an episode begins the next one."""
+    """The step that cuts an episode off begins the next one."""
 
     metadata = dict(Picture.metadata, **{"semantics.autoreset": True})
 
     def step(self, action):
-        result = super().step(action)
-        if result[2]:
-            self.steps = 0
-        return result
+        observation, reward, over, _, info = super().step(action)
+        self.steps %= self.length
+        return observation, reward, False, over, info
 
 
-class Truncated(Picture):
-    """Its episodes are cut off."""
+class RandomWalk(Picture):
+    """Random rewards, so an episode that is lost, doubled or mixed up shows. It keeps the returns of all itself."""
+
+    def __init__(self, length=3, seed=0, draw=picture):
+        super().__init__(length)
+        self.random, self.draw, self.rewards, self.returns = random.Random(seed), draw, [], []
 
     def step(self, action):
-        observation, reward, over, _, info = super().step(action)
-        return observation, reward, False, over, info
+        observation, _, terminated, truncated, info = super().step(action)
+        self.rewards = self.rewards[:self.steps - 1] + [self.random.uniform(-1, 1)]
+        if terminated:
+            self.returns.append(sum(self.rewards, 0.0))
+        return observation, self.rewards[-1], terminated, truncated, info
 
 
 def frame(height, width, channels, colour):
@@ -153,7 +159,6 @@ def every(episode_id):
 
 
 def play(env, episodes=1):
-    """Play whole episodes."""
     for _ in range(episodes):
         env.reset()
         done = False
@@ -246,13 +251,37 @@ def png_frames(path):
 
 
 def frames_of(path):
-    """How many frames a recording has."""
     return len(png_frames(path)[1]) if path.endswith(".png") else probe(path)["frames"]
 
 
-SCRIPT = "\n".join(["import gc, json, multiprocessing, os, random, signal, subprocess, sys, threading, time",
+def returns_of(seed, length=3, episodes=3):
+    walk = RandomWalk(length, seed)
+    play(walk, episodes)
+    return walk.returns
+
+
+def returns_in(directory):
+    return load_results(str(directory))["episode_rewards"]
+
+
+def returns_for_gym(directory):
+    """The returns in a directory as gym 0.21 finds them: by every manifest, and the statistics that it names."""
+    return [reward for path in detect_training_manifests(directory)
+            for reward in load(directory, load(path)["stats"])["episode_rewards"]]
+
+
+def check_run(directory, returns, ending="", frames=()):
+    """A finished run has these returns, and whole videos of so many frames, and gym's reader finds the same."""
+    assert returns_in(directory) == returns_for_gym(directory) == returns
+    videos = load_results(directory)["videos"]
+    assert [frames_of(video) for video, _ in videos] == list(frames)
+    assert {os.path.splitext(video)[1] for video, _ in videos} <= {ending}
+    assert [list(map(os.path.basename, pair)) for pair in videos] == read_json(directory, ".manifest.json")["videos"]
+
+
+SCRIPT = "\n".join(["import gc, json, multiprocessing, os, random, runpy, signal, subprocess, sys, threading, time",
                     "import gym_monitor", "from gym_monitor import Monitor, StatsRecorder, VideoRecorder", ""] +
-                   [inspect.getsource(source) for source in (Walk, Picture, frame, every, play)])
+                   [inspect.getsource(source) for source in (Walk, picture, Picture, RandomWalk, every, play)])
 
 
 def begin(source, *arguments, before="", **options):
@@ -260,14 +289,15 @@ def begin(source, *arguments, before="", **options):
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", before + SCRIPT + textwrap.dedent(source)] + list(map(str, arguments)),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
-        env=dict(os.environ, PYTHONPATH=os.path.dirname(MODULE), PYTHONDONTWRITEBYTECODE="1"), **options)
+        env=dict(os.environ, PYTHONPATH=os.path.dirname(MODULE), PYTHONDONTWRITEBYTECODE="1", OMP_NUM_THREADS="1"),
+        **options)
 
 
 def run_script(source, *arguments, **options):
-    """Run a script to its end: exit status, standard output and standard error."""
+    """Run one to its end: exit status, standard output and standard error."""
     script = begin(source, *arguments, **options)
     try:
-        out, err = script.communicate(timeout=100)
+        out, err = script.communicate(timeout=400)
     except subprocess.TimeoutExpired:
         script.kill()
         pytest.fail("the script hangs: " + script.communicate()[1])
@@ -311,8 +341,36 @@ def anywhere(request, run):
 
 @pytest.fixture
 def no_ffmpeg(monkeypatch, tmp_path_factory):
-    """A PATH without ffmpeg."""
     monkeypatch.setenv("PATH", str(tmp_path_factory.mktemp("empty")))
+
+
+@pytest.fixture(params=[pytest.param(".mp4", marks=needs_ffmpeg), ".png"])
+def encoder(request, monkeypatch, tmp_path):
+    """The ending of the videos: the test runs with ffmpeg and without."""
+    if request.param == ".png":
+        monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    return request.param
+
+
+@pytest.fixture
+def processes(monkeypatch, tmp_path):
+    """A function that finds the processes of this test that are still there, zombies included."""
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("there is no /proc here: use Linux")
+    monkeypatch.setenv("TEST_IN", str(tmp_path))
+
+    def find():
+        found = set()
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as status:
+                ours = status.read().rpartition(")")[2].split()[1] == str(os.getpid())
+                with open(f"/proc/{pid}/environ") as environment:
+                    if ours or f"TEST_IN={tmp_path}\0" in environment.read():
+                        found.add(pid)
+        return found
+
+    before = find()
+    return lambda: find() - before
 
 
 @pytest.fixture
@@ -320,16 +378,15 @@ def fake_ffmpeg(monkeypatch, tmp_path):
     """A function that puts a shell script in the place of ffmpeg, on a PATH without another one."""
     def install(script, mode=0o755):
         program = tmp_path / "bin" / "ffmpeg"
-        program.write_bytes(script if isinstance(script, bytes) else script.encode())
+        program.write_text("#!/bin/sh\n" + script)
         program.chmod(mode)
-        # A script that hangs on purpose is found soon; a slow machine is not taken for one that hangs.
-        monkeypatch.setattr(gym_monitor, "ENCODER_TIMEOUT", 2.0 if b"sleep" in program.read_bytes() else 60.0)
         return str(program)
 
     (tmp_path / "bin").mkdir()
-    for name, path in TOOLS.items():
-        (tmp_path / "bin" / name).symlink_to(path)
+    for name in filter(TOOLS.get, TOOLS):
+        (tmp_path / "bin" / name).symlink_to(TOOLS[name])
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(gym_monitor, "ENCODER_TIMEOUT", 60.0)  # a slow machine is not taken for a script that hangs
     return install
 
 
@@ -390,12 +447,14 @@ print(gym_monitor.load_results("run")["episode_rewards"])
 # ---------------------------------------------------------------------------------------------------------------------
 
 LISTS = "timestamps", "episode_lengths", "episode_rewards", "episode_types"
-FAULTS = {"X": ZeroDivisionError, "C": KeyboardInterrupt, "T": TimeoutError, "E": Error}
+FAULTS = {"X": ZeroDivisionError, "C": KeyboardInterrupt, "T": TimeoutError, "E": Error, "Y": TypeError,
+          "V": ValueError, "A": AttributeError, "U": RuntimeError, "O": OverflowError, "Z": ZeroDivisionError}
 
 
 def follow(env, plan):
-    """Reset at R, step at s. At ! a step is refused, at ? a reset is; at a letter of FAULTS the environment raises in
-    the middle of a step. From t on, episodes are of training, from e on of evaluation."""
+    """Reset at R, step at s. At ! a step is refused, at ? a reset is; at v a video is listed. At a letter of FAULTS the
+    environment raises: at Z in a reset, else in a step. From t on, episodes are of training, from e on of evaluation.
+    """
     inner = env.unwrapped
     for letter in plan:
         if letter in "!?":
@@ -404,10 +463,13 @@ def follow(env, plan):
                 env.step(0) if letter == "!" else env.reset()
             assert inner.steps == before  # the environment was left alone
         elif letter in FAULTS:
-            inner.step = failing(inner.step, FAULTS[letter], 1)
+            method = "reset" if letter == "Z" else "step"
+            vars(inner)[method] = failing(getattr(inner, method), FAULTS[letter], 1)
             with pytest.raises(FAULTS[letter]):
-                env.step(0)
-            del inner.step
+                env.reset() if letter == "Z" else env.step(0)
+            del vars(inner)[method]
+        elif letter == "v":
+            assert env.videos
         elif letter in "te":
             env.set_monitor_mode({"t": "training", "e": "evaluation"}[letter])
         else:
@@ -419,7 +481,8 @@ def follow(env, plan):
         ("!!", "", 0), ("Rs", "", 1), ("Rsss!!", "t", 3), ("RsssRsssR", "tt", 6), ("RRRsss", "t", 3),
         ("RsRssRsss", "t", 6), ("RRs?ss!RsXsR", "t", None),  # after an exception a reset is no early one
         ("eRsssRtsssRsss", "eet", 9),  # the mode counts from the next episode on
-        ("RsXRsss", "t", None), ("RsCRsss", "t", None), ("RETRRsss", "t", None),
+        ("RsXRsss", "t", None), ("RsCRsss", "t", None), ("RETRRsss", "t", None), ("RsZssRsss", "t", None),
+        ("RYRsVRARURORsss", "t", None),  # none of these is taken for a step of another form
         ("RsssRXssssssRsssRsss!", "ttt", None)]),
     (Autoreset, "!Rsssssss", "tt", 7), (Autoreset, "RssRsss", "t", 5), (Autoreset, "RssssXssssss", "tt", None),
     (Autoreset, "RssXssssXsssRsss", "tt", None),
@@ -445,14 +508,14 @@ def test_completed_episodes_are_counted_and_no_others(anywhere, walk, plan, type
 ], ids=lambda value: str(value)[:20])
 def test_a_step_passes_unchanged_or_is_an_error_if_it_has_no_form_that_is_known(anywhere, result, error):
     env, first = Walk(), ("first", {})
-    env.reset, env.step = lambda **options: vars(env).update(options) or first, lambda action: result
+    env.reset, env.step = lambda **options: vars(env).update(options=options) or first, lambda action: result
     with Monitor(env, anywhere, info_keywords=("a",)) as monitor:
         for _ in range(2):
-            assert monitor.reset(seed=3) is first and env.seed == 3
+            assert monitor.reset(seed=3) is first and env.options == {"seed": 3}
             with pytest.raises(Error, match=error) if error else contextlib.ExitStack():
                 assert monitor.step(0) is result
         monitor.reset()
-        assert repr(monitor.get_episode_rewards()) == ("[]" if error else "[1.0, 1.0]")
+        assert repr(monitor.get_episode_rewards()) == ("[]" if error else "[1.0, 1.0]") and env.options == {}
 
 
 @pytest.mark.parametrize("options, info, expected", [
@@ -513,17 +576,6 @@ def test_after_close_steps_pass_through_with_one_warning_and_closing_again_does_
     assert len(caplog.records) == 1 and monitor.get_episode_rewards() == [6.0]
 
 
-def test_close_raises_each_time_while_statistics_are_missing_and_steps_pass_through(run):
-    env = Monitor(Walk(), run)
-    play(env, 2)
-    os.unlink(os.path.join(run, files(run)[0]))  # the journal, which is not made anew
-    for _ in range(2):
-        with pytest.raises(Error, match="openaigym"):
-            env.close()
-        assert [env.reset()[0], env.step(0)[0]] == ["first", 1]
-    assert env.get_episode_lengths() == [3, 3] and env.unwrapped.closed and files(run, ".csv") == []
-
-
 def test_a_subclass_has_its_own_step_and_other_attributes_are_the_recordings_or_the_environments(run, no_ffmpeg):
     walk, mine = Picture(), type("Mine", (Monitor,), {"step": lambda self, action: "mine"})
     walk.action_space, walk.class_name, walk.unwrapped = "space", "of the environment", Walk()
@@ -540,7 +592,8 @@ def test_a_subclass_has_its_own_step_and_other_attributes_are_the_recordings_or_
 
 BAD = {
     "video_callable": [True, 3, "cubic"], "mode": ["testing"], "fps": [0, -1, math.nan, math.inf, "30", True, []],
-    "uid": ["a/b", "..", "x" * 101, "\u00e9" * 51], "step_trigger": [5], "keep_video": [5], "stats_key": [1],
+    "uid": ["a/b", "/a", "a\\b", "C:x", ".", "..", "a\0", "a\nb", "\ud800", "x" * 101, "\u00e9" * 51],
+    "step_trigger": [5], "keep_video": [5], "stats_key": [1],
     "video_length": [-1, 2.5], "info_keywords": ["won", ("r",), ("type",), ("a,b",), ("a\nb",), (1,), ("a", "a")],
     "env": [types.SimpleNamespace(step=list), types.SimpleNamespace(reset=list)], "directory": ["", b"", "mine"],
 }
@@ -570,7 +623,6 @@ def test_a_copy_of_a_monitor_waits_for_its_own_start(run):
 
 
 def record_walk(directory, episodes=1, walk=Walk, **options):
-    """Record a run from beginning to end."""
     with Monitor(walk(), directory, **options) as env:
         play(env, episodes)
     return env
@@ -591,22 +643,27 @@ def test_an_earlier_run_is_refused_with_up_to_five_of_its_files_and_both_ways_ou
         with pytest.raises(Error, match="(?s)(?=.*resume=True)(?=.*force=True)") as refused:
             Monitor(Walk(), run)
         assert str(refused.value).count("openaigym.") == named and files(run) == before
-        for uid in "abc":
+        for uid in " ", "x" * 100, "\u00e9":
             record_walk(run, uid=uid, resume=True)
     unfinished.close()
 
 
 @pytest.mark.parametrize("clear, left", [(clear_monitor_files, 0), (lambda run: record_walk(run, force=True), 3)])
 def test_clearing_and_force_remove_our_files_and_nothing_else(run, clear, left):
-    record_walk(run, 5)
+    outside = run + "-outside"
+    for directory in (run, outside):
+        record_walk(directory, 5)
+    for name, target in (("file", os.path.join(outside, files(outside)[0])), ("folder", outside), ("no\nfile", "no")):
+        os.symlink(target, os.path.join(run, "openaigym." + name))
     os.mkdir(os.path.join(run, "openaigym.directory"))
     for name in "0.monitor.csv", "openaigymnast":
         open(os.path.join(run, name), "w").close()
-    assert len(detect_monitor_files(run)) == 3
+    assert len(detect_monitor_files(run)) == 6
     assert detect_training_manifests(run) == [os.path.join(run, name) for name in files(run, ".manifest.json")]
     assert detect_training_manifests("x", ["openaigym.manifest.1", "y"]) == [os.path.join("x", "openaigym.manifest.1")]
     clear(run)
     assert {"0.monitor.csv", "openaigym.directory", "openaigymnast"} <= set(files(run)) and len(files(run)) == 3 + left
+    assert len(files(outside)) == 3
 
 
 def test_force_ends_what_this_process_recorded_there_before(run, no_ffmpeg, caplog):
@@ -624,15 +681,15 @@ def test_force_ends_what_this_process_recorded_there_before(run, no_ffmpeg, capl
 
 
 def test_resume_goes_on_with_the_numbering_of_its_uid_or_is_an_error_in_another_environment(run, no_ffmpeg, caplog):
-    for uid, first, episodes in (("a", 0, 2), ("b", 0, 4), ("a", 2, 1), (None, 7, 1)):
+    for uid, first, episodes in ((".json", 0, 2), ("stats", 0, 4), (".json", 2, 1), (None, 7, 1)):
         with Monitor(Picture(), run, every, resume=True, uid=uid) as env:
             assert env.episode_id == first
             play(env, episodes)
             assert env.episode_id == first + episodes
     assert len(load_results(run)["episode_lengths"]) == len(load_results(run)["videos"]) == 8
     assert sorted(content["episode_id"] for content in metadata_of(run)) == [0, 0, 1, 1, 2, 2, 3, 7]
-    damage(run, ".b.monitor.csv", b"damaged\n")  # it is not counted
-    assert Monitor(Picture(), run, resume=True).episode_id == 4 and ".b.monitor.csv" in caplog.text
+    damage(run, ".stats.monitor.csv", b"damaged\n")  # it is not counted
+    assert Monitor(Picture(), run, resume=True).episode_id == 4 and ".stats.monitor.csv" in caplog.text
     before = files(run)
     with pytest.raises(Error, match="Picture"):
         Monitor(Walk(), run, resume=True)
@@ -702,11 +759,12 @@ def test_write_upon_reset_writes_statistics_and_manifest_at_each_of_the_first_th
                 assert len(load(run, read_json(run, ".manifest.json")["stats"])["timestamps"]) == episode
             env.step(0)
         writings, replace = [], os.replace
-        monkeypatch.setattr(os, "replace", lambda *names: time.sleep(0.01) or writings.append(1) or replace(*names))
+        monkeypatch.setattr(os, "replace", lambda *names: time.sleep(0.01) or writings.append(names) or replace(*names))
         for _ in range(50):  # not at each of these: it would take more than a twentieth of the time
             play(env)
             time.sleep(0.01)
         assert len(writings) <= 12
+        assert all(re.match(r"openaigym\.tmp\..*\.tmp$", os.path.basename(temporary)) for temporary, _ in writings)
         monkeypatch.undo()
     assert len(read_json(run, ".stats.json")["timestamps"]) == len(journal_rows(run)[1]) == 1050
 
@@ -718,14 +776,12 @@ def test_write_upon_reset_writes_statistics_and_manifest_at_each_of_the_first_th
     ("line\u2028line\x85line\r\nline", "line line line line", str), ('a,"' * 100000, 'a,"a,"', str),
 ], ids=lambda value: repr(value)[:20])
 def test_an_info_keyword_is_in_info_episode_in_the_journal_and_in_results(run, value, cell, kind):
-    with Monitor(Walk(length=1, info={"what": value}), info_keywords=("what", "no")) as env:  # without a journal too
-        env.reset()
-        assert env.step(0)[-1]["episode"]["what"] is value
-    with Monitor(Walk(length=1, info={"what": value}), run, info_keywords=("what", "no")) as env:
+    for directory in (None, run):
+        env = Monitor(Walk(length=1, info={"what": value}), directory, info_keywords=("what", "no"))
         env.reset()
         entry = env.step(0)[-1]["episode"]
         assert entry["what"] is value and entry.get("no") is None
-        row, = journal_rows(run)[1]
+    row, = journal_rows(run)[1]
     assert list(row) == ["r", "l", "t", "type", "what", "no"] and row["what"].startswith(cell) and row["no"] == ""
     record_walk(run, resume=True)
     found, none = load_results(run)["info"]["what"]
@@ -750,10 +806,8 @@ def test_the_stats_recorder_works_alone_and_keeps_its_place_and_its_name(run, mo
     recorder.flush()
     assert load(run, "openaigym.episode_batch.9.alone.stats.json") == load(recorder.path)
     with monkeypatch.context() as patch:  # killed, and another process gets its number
-        patch.setattr(os, "replace", lambda old, new: shutil.copy(old, old + ".left"))
+        patch.setattr(os, "replace", lambda old, new: None)
         recorder.flush()
-    for name in files(run, ".left"):
-        os.rename(os.path.join(run, name), os.path.join(run, name[:-len(".left")]))
     recorder.flush()
     recorder.close()
     recorder.close()
@@ -782,9 +836,9 @@ def at(number):
     (Picture, "Rsss" * 10, None, {}, dict(video0=4, video1=4, video8=4)), (Picture, "Rsss", False, {}, {}),
     (Picture, "Rsss" * 3, at(1), {}, dict(video1=4)), (Picture, "Rsss", lambda episode: 1 / 0, {}, {}),
     (Picture, "RRRsss", every, {}, dict(video0=4)), (Picture, "RsRsss", every, {}, dict(video0=4)),  # one is dropped
+    (Picture, "RsvR", None, dict(step_trigger=at(0), video_length=1), {}),  # so is one that was complete
     (Picture, "RsssRs", every, {}, dict(video0=4, video1=2)),  # `close` cuts the second short
     (Picture, "RsCs", every, {}, dict(video0=2)),  # nothing is filmed after an exception
-    (Truncated, "RsssRsss", every, {}, dict(video0=4, video1=4)),
     # Where a step resets, it shows the next episode's first picture in place of the last one.
     (Autoreset, "Rsssss", at(0), {}, dict(video0=3)), (Autoreset, "Rsssss", every, {}, dict(video0=3, video1=3)),
     *((walk, plan, None, dict(step_trigger=at(step)), {f"step{step}": frames}) for walk, plan, step, frames in [
@@ -807,31 +861,18 @@ def test_which_videos_there_are_and_how_many_frames_each_has(run, no_ffmpeg, wal
     assert len(files(run, ".png")) == len(metadata_of(run)) == len(frames)
 
 
-def test_the_video_of_a_dropped_episode_is_not_listed_any_more(run, no_ffmpeg):
-    with Monitor(Picture(), run, every, video_length=2) as env:
-        follow(env, "Rs")
-        assert len(env.videos) == 1
-        follow(env, "R")
-        assert env.videos == []
-
-
 def test_a_video_shows_the_reset_and_every_step_and_is_listed_once_it_is_complete(run, no_ffmpeg):
     walk = Picture(length=5)
-    with Monitor(walk, run, every) as env:
+    with Monitor(walk, run, every, write_upon_reset=True) as env:
         follow(env, "Rssss")
         assert env.videos == load_results(run)["videos"] == []
-        follow(env, "s")
+        follow(env, "sR")
+        assert len(read_json(run, ".manifest.json")["videos"]) == 1
         (path, _), = env.videos
         shown = png_frames(path)[1]
         assert load_results(run)["videos"] == env.videos and len(shown) == 6
         for walk.steps in range(6):
             assert shown[walk.steps] == (bytes(walk.render()), 0.04)
-
-
-def test_with_write_upon_reset_the_manifest_has_the_videos_of_episodes_that_are_over(run, no_ffmpeg):
-    with Monitor(Picture(), run, every, write_upon_reset=True) as env:
-        follow(env, "RsssRsssR")
-        assert len(read_json(run, ".manifest.json")["videos"]) == 2
 
 
 def test_keep_video_decides_which_files_stay(run, no_ffmpeg, caplog):
@@ -932,7 +973,6 @@ def test_the_frame_rate_is_fps_or_the_environments_or_thirty(tmp_path, metadata,
 
 
 def film(frames, fps=10, **path):
-    """Record frames, one after the other; the path."""
     recorder = VideoRecorder(drawing(iter(frames).__next__), fps=fps, **path)
     for _ in frames:
         recorder.capture_frame()
@@ -992,7 +1032,7 @@ def test_with_ffmpeg_an_episode_is_an_mp4_complete_without_close_and_memory_does
     ('case "$*" in *-encoders*) {0} "$@" | {1} -v 264;; *) exec {0} "$@";; esac', "", "fake", True, ".mp4"),
 ])
 def test_the_first_ffmpeg_that_works_is_taken(tmp_path, fake_ffmpeg, monkeypatch, does, imageio, path, asked, ending):
-    fake = fake_ffmpeg(f"#!/bin/sh\n{TOOLS['touch']} {tmp_path}/asked\n" + does.format(FFMPEG, TOOLS["grep"]))
+    fake = fake_ffmpeg(f"{TOOLS['touch']} {tmp_path}/asked\n" + does.format(FFMPEG, TOOLS["grep"]))
     programs = {"fake": fake, "real": FFMPEG, "": ""}
     monkeypatch.chdir(str(tmp_path / "bin" if path == "." else tmp_path))
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", programs[imageio])
@@ -1020,14 +1060,10 @@ def test_an_animated_png_stores_what_changes_exactly(tmp_path, channels, spots, 
 
 
 def test_a_frame_that_an_interrupt_cut_short_is_the_end_of_an_animated_png(tmp_path, monkeypatch):
-    def cut(descriptor, content, offset):
-        monkeypatch.undo()
-        os.pwrite(descriptor, content[:-1], offset)
-        raise KeyboardInterrupt
-
     recorder = VideoRecorder(Picture(), path=tmp_path / "a.png")
     recorder.capture_frame()
-    monkeypatch.setattr(gym_monitor, "_pwrite", cut)
+    monkeypatch.setattr(gym_monitor, "_pwrite", failing(  # each time, half of what is left is written
+        lambda file, content, offset: os.pwrite(file, content[:len(content) // 2 or 1], offset), KeyboardInterrupt, 5))
     with pytest.raises(KeyboardInterrupt):
         recorder.capture_frame()
     recorder.capture_frame()  # after the end: nothing
@@ -1076,7 +1112,6 @@ def write_gym_run(directory, infix="0.7", env_id="Walk", journal=None, **wrong):
 
 
 def damage(directory, ending, content):
-    """Write something else into the file with that ending."""
     with open(os.path.join(str(directory), *files(directory, ending)), "wb") as file:
         file.write(content)
 
@@ -1110,9 +1145,9 @@ def test_the_journal_counts_whatever_the_json_beside_it_holds_but_for_a_torn_las
 
 @pytest.mark.parametrize("key, value", [
     ("timestamps", None), ("timestamps", [1.0]), ("timestamps", [1.0, "x"]), ("episode_lengths", [1, 2.5]),
-    ("episode_lengths", [1, -2]), ("episode_rewards", [1.0, None]), ("episode_types", ["t", "x"]),
-    ("episode_types", "tt"), ("initial_reset_timestamp", "x"), ("env_info", 5), ("videos", 5),
-    *(("stats", name) for name in ("../outside.json", "..", "", "a\\b", "a\0b", 5)),
+    ("episode_lengths", [1, -2]), ("episode_rewards", [1.0, None]), ("episode_rewards", [1.0, 10 ** 400]),
+    ("episode_types", ["t", "x"]), ("episode_types", "tt"), ("initial_reset_timestamp", "x"), ("env_info", 5),
+    ("videos", 5), *(("stats", name) for name in ("../outside.json", "/outside.json", "..", "", "a\\b", "a\0b", 5, [])),
     *(("journal", '#{"t_start": 1.0}\n' + rows) for rows in (
         "l,r,t\n3,1,0.1\n", "r,l,t,type\n1.0,1\n", "r,l,t,type\nno,1,0.1,t\n", "r,l,t,type\n1.0,1.5,0.1,t\n",
         "r,l,t,type\n1.0,-1,0.1,t\n", "r,l,t,type\n1.0,1,nan,t\n", "r,l,t,type\n1.0,1,0.1,x\n")),
@@ -1125,15 +1160,6 @@ def test_a_file_that_is_not_what_it_should_be_is_an_error_that_names_it(tmp_path
         damage(tmp_path, name, content)
         with pytest.raises(Error, match=name):
             load_results(tmp_path)
-
-
-def test_a_directory_of_gyms_closed_in_mid_episode_is_read_and_numbered_on(tmp_path):
-    write_gym_run(tmp_path)
-    results = load_results(tmp_path)
-    assert [results[key] for key in LISTS] == [[11.0, 12.0], [5, 5], [1.5, 1.5], ["t", "e"]]
-    assert results["initial_reset_timestamps"] == [10.0] and results["env_info"]["env_id"] == "Walk"
-    assert record_walk(tmp_path, resume=True).episode_id == 3
-    assert load_results(tmp_path)["episode_lengths"] == [5, 5, 3]
 
 
 @pytest.mark.parametrize("name", ["monitor.csv", "0.monitor.csv"])
@@ -1166,8 +1192,11 @@ def test_an_mp4_without_a_picture_is_not_listed(run):
     assert load_results(run)["videos"] == []
 
 
-def test_gyms_helpers_answer_as_gyms_do_and_runs_of_different_environments_are_an_error(tmp_path):
+def test_a_directory_of_gyms_closed_in_mid_episode_is_read_merged_as_by_gyms_helpers_and_numbered_on(tmp_path):
     path = str(tmp_path / write_gym_run(tmp_path)[0])
+    results = load_results(tmp_path)
+    assert [results[key] for key in LISTS] == [[11.0, 12.0], [5, 5], [1.5, 1.5], ["t", "e"]]
+    assert results["initial_reset_timestamps"] == [10.0] and results["env_info"]["env_id"] == "Walk"
     assert gym_monitor.merge_stats_files([path, path]) == (
         [0, 1, 0, 1], [10.0, 10.0], [11.0, 11.0, 12.0, 12.0], [5] * 4, [1.5] * 4, ["t", "t", "e", "e"], 10.0)
     info = {"env_id": "Walk", "gym_version": "none"}
@@ -1175,107 +1204,11 @@ def test_gyms_helpers_answer_as_gyms_do_and_runs_of_different_environments_are_a
     assert gym_monitor.collapse_env_infos([info, info], "dir") == info
     with pytest.raises(Error, match="dir"):
         gym_monitor.collapse_env_infos([], "dir")
+    assert record_walk(tmp_path, resume=True).episode_id == 3
+    assert load_results(tmp_path)["episode_lengths"] == [5, 5, 3]
     write_gym_run(tmp_path, "0.2", "Other")
     with pytest.raises(Error, match=tmp_path.name + ".*Other.*Walk"):
         load_results(tmp_path)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Faults: what their tests share
-# ---------------------------------------------------------------------------------------------------------------------
-
-forks_are_told = pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="needs CPython 3.7 or later")
-TOOLS.update({name: path for name, path in [("ffprobe", shutil.which("ffprobe"))] if path})  # stays on a faked PATH
-
-
-def picture(value=0, width=8, height=6):
-    """A frame of one grey."""
-    return memoryview(bytes([value % 256]) * (3 * width * height)).cast("B", [height, width, 3])
-
-
-class RandomWalk(Walk):
-    """Random rewards, so an episode that is lost, doubled or mixed up shows. It keeps the returns of all itself."""
-
-    render_mode = "rgb_array"
-
-    def __init__(self, length=3, seed=0, draw=picture):
-        super().__init__(length)
-        self.random, self.draw, self.rewards, self.returns = random.Random(seed), draw, [], []
-
-    def step(self, action):
-        observation, _, terminated, truncated, info = super().step(action)
-        self.rewards = self.rewards[:self.steps - 1] + [self.random.uniform(-1, 1)]
-        if terminated:
-            self.returns.append(sum(self.rewards, 0.0))
-        return observation, self.rewards[-1], terminated, truncated, info
-
-    def render(self):
-        return self.draw(self.steps)
-
-
-SCRIPT += "\n" + inspect.getsource(picture) + "\n" + inspect.getsource(RandomWalk)
-
-
-def record(directory, **options):
-    """A small run in a directory."""
-    with Monitor(RandomWalk(), str(directory), False, **options) as env:
-        play(env, 3)
-    return env
-
-
-def returns_of(seed, length=3, episodes=3):
-    """The returns of the first episodes of a walk."""
-    walk = RandomWalk(length, seed)
-    play(walk, episodes)
-    return walk.returns
-
-
-def returns_in(directory):
-    return load_results(str(directory))["episode_rewards"]
-
-
-def returns_for_gym(directory):
-    """The returns in a directory as gym 0.21 finds them: by every manifest, and the statistics that it names."""
-    return [reward for path in detect_training_manifests(directory)
-            for reward in load(directory, load(path)["stats"])["episode_rewards"]]
-
-
-def check_run(directory, returns, ending="", frames=()):
-    """A finished run has these returns, and whole videos of so many frames, and gym's reader finds the same."""
-    assert returns_in(directory) == returns_for_gym(directory) == returns
-    videos = load_results(directory)["videos"]
-    assert [frames_of(video) for video, _ in videos] == list(frames)
-    assert {os.path.splitext(video)[1] for video, _ in videos} <= {ending}
-    assert [list(map(os.path.basename, pair)) for pair in videos] == read_json(directory, ".manifest.json")["videos"]
-
-
-@pytest.fixture(params=[pytest.param(".mp4", marks=needs_ffmpeg), ".png"])
-def encoder(request, monkeypatch, tmp_path):
-    """The ending of the videos: the test runs with ffmpeg and without."""
-    if request.param == ".png":
-        monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    return request.param
-
-
-@pytest.fixture
-def processes(monkeypatch, tmp_path):
-    """A function that finds the processes of this test that are still there, zombies included."""
-    if not os.path.isdir("/proc/self/fd"):
-        pytest.skip("there is no /proc here: use Linux")
-    monkeypatch.setenv("TEST_IN", str(tmp_path))
-
-    def find():
-        found = set()
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as status:
-                ours = status.read().rpartition(")")[2].split()[1] == str(os.getpid())
-                with open(f"/proc/{pid}/environ") as environment:
-                    if ours or f"TEST_IN={tmp_path}\0" in environment.read():
-                        found.add(pid)
-        return found
-
-    before = find()
-    return lambda: find() - before
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -1283,21 +1216,25 @@ def processes(monkeypatch, tmp_path):
 # ---------------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("kill", range(6))
-def test_kill_9_loses_no_completed_episode(run, kill):
+def test_a_polling_reader_never_sees_half_a_file_and_kill_9_loses_no_completed_episode(run, no_ffmpeg, kill):
     script = begin("""
-        env = Monitor(RandomWalk(), sys.argv[1], False, write_upon_reset=True)
-        while True:
+        env = Monitor(RandomWalk(2), sys.argv[1], lambda number: number % 10 == 0, write_upon_reset=True)
+        while env.episode_id < 1000:
             play(env)
             os.write(1, b"an episode\\n")
+        time.sleep(1000)
     """, run)
-    told = sum(len(script.stdout.readline()) for _ in range(10 * kill + 1))
-    time.sleep(random.uniform(0, 0.02))
+    told, episodes = script.stdout.readline(), [1]
+    while episodes[-1] < 40 * kill:
+        assert all(isinstance(load(run, name), dict) for name in files(run, ".json"))
+        episodes.append(len(returns_in(run)))
     script.kill()
-    told += len(script.stdout.read())  # communicate() would miss what readline() has in its buffer
+    told += script.stdout.read()  # communicate() would miss what readline() has in its buffer
     script.communicate()
     returns = returns_in(run)
-    assert returns == returns_of(0, 3, len(returns)) and len(returns) - len(returns_for_gym(run)) <= 1
-    assert len(returns) - told // len("an episode\n") in (0, 1)  # one more may have been on its way
+    assert returns == returns_of(0, 2, len(returns)) and len(returns) - len(returns_for_gym(run)) <= 1
+    assert len(returns) - told.count("\n") in (0, 1)  # one more may have been on its way
+    assert episodes == sorted(episodes)
 
 
 def without(**names):
@@ -1319,7 +1256,6 @@ LEAVE = {  # what runs before the module is imported, how the process is left, a
     "by kill -9": ("", "os.kill(os.getpid(), signal.SIGKILL)", ""),
     "by dropping the monitor in a cycle": ("", "env.env.monitor = env.env.itself = env; del env; gc.collect()", ""),
     "with the monitor in a cycle": ("", "gc.disable(); env.env.monitor = env; del env", ""),
-    "with the monitor in a module": ("", "multiprocessing.env = env; del env", ""),
     "as a child of multiprocessing": ("", "", ""),
     "on macOS": (without(fcntl="F_SETPIPE_SZ F_GETPIPE_SZ", select="epoll",
                          os="pipe2 memfd_create posix_fallocate O_DIRECT O_PATH"), "", ""),
@@ -1416,9 +1352,7 @@ def test_an_interrupt_anywhere_in_an_episode_counts_it_right_or_not_at_all(
         return [env.step(0) for _ in range(3)] if kind is Autoreset else play(env)
 
     def begun():
-        walk = kind()
-        walk.render = lambda: picture(walk.steps)
-        env = Monitor(walk, tempfile.mkdtemp(dir=str(tmp_path)), every if ending else False, info_keywords=("what",))
+        env = Monitor(kind(), tempfile.mkdtemp(dir=str(tmp_path)), every if ending else False, info_keywords=("what",))
         env.reset()
         episode(env)
         return env
@@ -1455,34 +1389,12 @@ def test_ctrl_c_anywhere_in_close_is_put_right_by_closing_again(tmp_path, no_ffm
         assert env.unwrapped.closed and not env.enabled
 
 
-@pytest.mark.parametrize("problem", [TypeError, ValueError, AttributeError, RuntimeError, OverflowError])
-def test_an_exception_in_step_is_not_taken_for_a_step_of_another_form(run, problem):
-    with Monitor(RandomWalk(), run, False) as env:
-        env.reset()
-        env.unwrapped.step = failing(env.unwrapped.step, problem("of the test"), 1)
-        with pytest.raises(problem, match="of the test"):
-            env.step(0)
-        play(env, 3)
-    check_run(run, returns_of(0))
-
-
-def test_an_exception_in_reset_ends_the_episode_which_is_not_counted(anywhere):
-    with Monitor(Walk(), anywhere, False) as env:
-        follow(env, "Rs")
-        env.unwrapped.reset = failing(env.unwrapped.reset, ZeroDivisionError, 1)
-        with pytest.raises(ZeroDivisionError):
-            env.reset()
-        follow(env, "ssRsss")
-        assert env.get_episode_lengths() == [3]
-
-
 def test_sixteen_processes_at_once_in_one_directory_keep_their_own_files(run, no_ffmpeg):
     def work(seed):
         os.getpid = lambda: 1  # as in every container
         barrier.wait()
-        with Monitor(RandomWalk(3, seed), run, every, resume=True, uid=(None, "same")[seed % 2],
-                     write_upon_reset=seed > 7) as env:
-            play(env, 3)
+        record_walk(run, 3, lambda: RandomWalk(3, seed), video_callable=every, resume=True,
+                    uid=(None, "same")[seed % 2], write_upon_reset=seed > 7)
 
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(16)
@@ -1514,25 +1426,6 @@ def test_a_run_whose_names_another_process_took_after_clearing_leaves_the_new_on
     assert "gym_monitor.Error" in old.communicate("go on\n")[1]
     assert [(entry.name, entry.stat().st_mtime_ns) for entry in os.scandir(run)] == before
     check_run(run, returns_of(2, 3, 4), ".png", [4] * 4)
-
-
-def test_a_polling_reader_never_sees_half_a_file(run, no_ffmpeg):
-    script = begin("""
-        names, replace = set(), os.replace
-        os.replace = lambda old, new: names.add(os.path.basename(old)) or replace(old, new)
-        with Monitor(RandomWalk(2), sys.argv[1], lambda number: number % 10 == 0, write_upon_reset=True) as env:
-            print("started", flush=True)
-            play(env, 200)
-        print(*names, sep="\\n")
-    """, run)
-    script.stdout.readline()
-    episodes = [0]
-    while script.poll() is None:
-        assert all(isinstance(load(run, name), dict) for name in files(run, ".json"))
-        episodes.append(len(returns_in(run)))
-    out, err = script.communicate()
-    assert err == "" and episodes == sorted(episodes)
-    assert all(re.match(r"openaigym\.tmp\..*\.tmp$", name) for name in out.split()) and ".tmp" in out
 
 
 @forks_are_told
@@ -1653,8 +1546,7 @@ def test_rows_wait_for_a_full_disk_and_close_is_an_error_until_all_are_stored(sm
     check_run(run, returns)
 
 
-@pytest.mark.parametrize("full_from", [0, 1, 2, None], ids=[
-    "the reset on", "the first step on", "the second step on", "where its film fills it"])
+@pytest.mark.parametrize("full_from", [0, 1, 2, None])  # the reset on, or that step; None: where its film fills it
 def test_on_a_full_disk_a_listed_video_is_whole_and_has_its_metadata(small_disk, encoder, full_from):
     walk, run = RandomWalk(), str(small_disk / "run")
     env = Monitor(walk, run, every)
@@ -1702,26 +1594,19 @@ def test_a_directory_that_is_or_becomes_read_only_is_an_error_at_the_start_or_at
     play(env, 3)
     assert returns_in(env.directory) == returns_of(0, 3, 6)
     env.reset()
-    for _ in range(2):
-        with pytest.raises(Error, match=re.escape(env.directory)):
-            env.close()
-        play(env)  # passes through
-    assert not env.enabled and env.unwrapped.closed == 1
+    with pytest.raises(Error, match=re.escape(env.directory)):
+        env.close()
     os.chmod(env.directory, 0o755)
     env.close()
     check_run(env.directory, returns_of(0, 3, 6), ".png", [4] * 3)
 
 
 def test_a_directory_removed_before_the_interpreter_ends_is_told_of(run):
-    _, _, err = run_script("""
-        env = Monitor(Walk(), sys.argv[1])
-        play(env)
-        os.rename(sys.argv[1], sys.argv[1] + "-moved")
-    """, run)
-    assert "cannot be written" in err
+    source = "env = Monitor(Walk(), sys.argv[1])\nplay(env)\nos.rename(sys.argv[1], sys.argv[1] + '-moved')"
+    assert "cannot be written" in run_script(source, run)[2]
 
 
-def test_a_directory_removed_under_a_video_lists_no_video_that_is_not_there(run, encoder):
+def test_a_directory_that_was_removed_is_an_error_at_each_close_and_lists_no_video_that_is_not_there(run, encoder):
     env = Monitor(RandomWalk(), run, lambda number: number in (0, 2))
     env.reset()
     shutil.rmtree(run)
@@ -1729,10 +1614,13 @@ def test_a_directory_removed_under_a_video_lists_no_video_that_is_not_there(run,
     for _ in range(3):
         env.step(0)
     play(env, 3)
-    with pytest.raises(Error, match=re.escape(run)):
-        env.close()
+    for _ in range(2):
+        with pytest.raises(Error, match=re.escape(run) + ".*openaigym"):
+            env.close()
+        play(env)  # passes through
     check_run(run, returns_of(0, 3, 4), encoder, [4])
-    assert env.videos == load_results(run)["videos"] and files(run, ".csv") == []
+    assert env.videos == load_results(run)["videos"] and not env.enabled and env.unwrapped.closed == 1
+    assert env.get_episode_rewards() == returns_of(0, 3, 4) and files(run, ".csv") == []  # which is not made anew
 
 
 def test_at_the_limit_of_open_files_training_goes_on_and_close_succeeds(run, encoder):
@@ -1753,17 +1641,11 @@ def test_at_the_limit_of_open_files_training_goes_on_and_close_succeeds(run, enc
 @pytest.fixture
 def secret(tmp_path):
     """A file of a run outside of the directory `run`, which nobody may read or write: its times would tell."""
-    record(tmp_path / "outside")
+    record_walk(tmp_path / "outside", 3)
     path, = map(str, (tmp_path / "outside").glob("*.stats.json"))
     os.utime(path, (0, 0))
     yield path
     assert (os.stat(path).st_atime, os.stat(path).st_mtime) == (0, 0)
-
-
-def naming(name):
-    """A manifest that names something outside of its directory."""
-    return lambda secret, path: path.write_text(json.dumps({
-        "stats": name(secret), "videos": [[name(secret)] * 2], "env_info": {"env_id": "RandomWalk"}}))
 
 
 PLANTS = {
@@ -1772,32 +1654,26 @@ PLANTS = {
     "a directory": lambda secret, path: path.mkdir(),
     "a terabyte": lambda secret, path: (path.touch(), os.truncate(str(path), 1 << 40)),
     "deep brackets": lambda secret, path: path.write_text("[" * 100000),
-    "a huge number": lambda secret, path: path.write_text("1" * 5000),
-    "a name with ..": naming(lambda secret: "../outside/" + os.path.basename(secret)),
-    "a name with \\": naming(lambda secret: "..\\outside\\" + os.path.basename(secret)),
-    "an absolute name": naming(str),
-    "a name with nul": naming(lambda secret: "x\0"),
-    "no name": naming(lambda secret: [secret]),
+    "names outside": lambda secret, path: path.write_text(json.dumps({
+        "stats": "../outside/" + os.path.basename(secret), "videos": [[secret] * 2], "env_info": {"env_id": "Walk"}})),
 }
 
 
 @pytest.mark.parametrize("plant", sorted(PLANTS))
 @pytest.mark.parametrize("ending", [".manifest.json", ".stats.json", ".monitor.csv"])
 def test_what_is_no_file_of_ours_in_the_place_of_one_is_not_read_nor_what_it_names(run, secret, ending, plant):
-    record(run)
+    record_walk(run, 3)
     (journal,), (path,) = (pathlib.Path(run).glob("*" + name) for name in (".monitor.csv", ending))
     path.unlink()
     PLANTS[plant](secret, path)
     if path != journal:
-        assert returns_in(run) == returns_of(0) and load_results(run)["videos"] == []
+        assert returns_in(run) == [6.0] * 3 and load_results(run)["videos"] == []
         journal.unlink()  # so the JSON would count
     with pytest.raises(Error, match=re.escape(run)):
         load_results(run)
 
 
-@pytest.mark.parametrize("clear", [
-    clear_monitor_files, lambda directory: Monitor(RandomWalk(), directory, force=True)], ids=["function", "force"])
-def test_recording_and_clearing_follow_no_link(run, secret, no_ffmpeg, clear):
+def test_recording_follows_no_link(run, secret, no_ffmpeg):
     env = Monitor(RandomWalk(), run, every)
     for name in ("manifest.{}.manifest.json", "episode_batch.{}.stats.json", "video.{}.video000000.png",
                  "video.{}.video000000.meta.json"):
@@ -1805,55 +1681,30 @@ def test_recording_and_clearing_follow_no_link(run, secret, no_ffmpeg, clear):
     play(env, 3)
     env.close()
     assert returns_in(run) == returns_of(0) and len(load_results(run)["videos"]) >= 2
-    for name, target in (("link", secret), ("folder", os.path.dirname(secret)), ("no\nlink", "nowhere")):
-        os.symlink(target, os.path.join(run, "openaigym." + name))
-    before = set(files(run))
-    clear(run)
-    assert not before & set(files(run)) and len(files(os.path.dirname(secret))) == 3
-
-
-@pytest.mark.parametrize("uid", [".", "/absolute", "a\\b", "C:x", "nul\0", "line\nbreak", "\u00e9" * 100, "\ud800", " ",
-                                 ".json", "stats"], ids=lambda uid: repr(uid)[:12])
-def test_a_uid_stays_in_the_directory_or_is_an_error(tmp_path, run, uid):
-    with contextlib.suppress(Error):
-        record(run, uid=uid)
-        assert returns_in(run) == returns_of(0)
-    assert files(tmp_path) in ([], ["run"])
 
 
 HOSTILE = [b"null", b"true", b"-1", b"1e400", b"NaN", b"1" * 400, b'""', b'"x"', b'".."', b'"/etc/passwd"',
            b'"a\\u0000"', b'"\\ud800"', b"[]", b"{}", b"[[]]", b"[null]", b'["x", "y"]', b'[["x", "y"]]',
-           b'{"env_id": []}', *(b"[" * depth + b"]" * depth for depth in (10, 900, 980, 3000))]
-
-
-def mutant_of(content, chance):
-    """A hostile variant of a file: another value in the place of one, or other bytes anywhere."""
-    kind = chance.choice([rb'"[^"]*"|[-.\w]+', rb"\[[^][]*\]|\{[^{}]*\}"])
-    values = [match.span() for match in re.finditer(kind, content)]
-    if values and chance.random() < 0.5:
-        (start, end), new = chance.choice(values), chance.choice(HOSTILE)
-    else:
-        start = chance.randrange(len(content) + 1)
-        end = start + chance.choice([1, 1, 2, 10, 100, len(content)])
-        new = chance.choice([b"", content[start:end] * 3, b"\x80"] + b'\n|,|"|\0|-|e999|\xff|inf|#|{'.split(b"|"))
-    return content[:start] + new + content[end:]
+           b'{"env_id": []}', *(b"[" * depth + b"]" * depth for depth in (10, 900, 980, 3000)),
+           b"", b"\n", b",", b'"', b"\0", b"-", b"e999", b"\x80", b"\xff", b"inf", b"#", b"{"]
+# What a hostile one takes the place of: a value, an innermost list or object, any bytes, those at the end.
+PARTS = [rb'"[^"]*"|[-.\w]+', rb"\[[^][]*\]|\{[^{}]*\}", b"(?s).{1,20}", b"(?s).{1,100}\\Z"]
 
 
 def test_mutants_of_a_directory_bring_only_an_answer_or_an_error(tmp_path, no_ffmpeg):
-    whole, killed, gyms = (tmp_path / name for name in ("whole", "killed", "gyms"))
-    env = Monitor(RandomWalk(), whole, lambda number: number == 0, uid="u", info_keywords=("steps",))
-    env.unwrapped.info = {"steps": 'a "quoted", text'}
-    play(env, 3)
-    shutil.copytree(str(whole), str(killed))
-    env.close()
+    whole, gyms = tmp_path / "whole", tmp_path / "gyms"
+    record_walk(whole, 3, lambda: Picture(info={"steps": 'a "quoted", text'}), video_callable=at(0), uid="u",
+                info_keywords=("steps",))
     shutil.copytree(str(whole), str(gyms))
     next(gyms.glob("*.csv")).unlink()
     contents = {path: path.read_bytes() for path in sorted(tmp_path.glob("*/*[nv]"))}  # .json and .csv
     chance, errors = random.Random(4), 0
-    for _ in range(1500):
+    for _ in range(2000):
         path, content = chance.choice(list(contents.items()))
+        parts = [match.span() for match in re.finditer(chance.choice(PARTS), content)]
+        start, end = chance.choice(parts or [(0, len(content))])
         path.unlink()  # ext4 is slow to write a file again
-        path.write_bytes(mutant_of(content, chance))
+        path.write_bytes(content[:start] + chance.choice(HOSTILE + [content[start:end] * 3]) + content[end:])
         try:
             results = load_results(str(path.parent))
             assert {len(results[key]) for key in (*LISTS, "data_sources")} == {len(results["timestamps"])}
@@ -1864,7 +1715,7 @@ def test_mutants_of_a_directory_bring_only_an_answer_or_an_error(tmp_path, no_ff
             assert str(path.parent) in str(problem)
         path.unlink()
         path.write_bytes(content)
-    assert 150 < errors < 1350
+    assert 200 < errors < 1800
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -1879,12 +1730,10 @@ TWICE = f'if [ ! -e "$0.twice" ]; then touch "$0.twice"; {FFMPEG} "$@"; exit 9; 
 NONE = [".png"] * 3  # the endings of the first three videos
 FIRST = ["", ".png", ".png"]  # the first is given up, and the next are not entrusted to that ffmpeg
 FFMPEG_FAULTS = {  # what ffmpeg does, what becomes of the videos, what the error of one that is given up says
-    "is killed when it is asked": ("kill -9 $$", NONE, ""),
-    "answers what is no text, and fails": ("printf ' V \\377 libx264'; exit 1", NONE, ""),
+    "answers what is no text, and fails": ("printf '\\377\\n V libx264 '; exit 1", NONE, ""),
     "hangs in a child when it is asked": ("sleep 1000 & wait", NONE, ""),
     "is not executable": (ASKED, NONE, ""),
     "dies after a few frames": (ASKED + "head -c 300000 >/dev/null; echo out of memory >&2; exit 9", FIRST, "memory"),
-    "dies in silence": (ASKED + "cat >/dev/null; exit 9", FIRST, "9"),
     "writes nothing": (ASKED + "cat >/dev/null", FIRST, ""),
     "dies of megabytes": (ASKED + "yes bla | head -c 3000000 >&2; cat >/dev/null; echo end >&2; exit 1", FIRST, "end"),
     "prints what is no text": (ASKED + "printf '\\377\\376\\0 words' >&2; exit 1", FIRST, "words"),
@@ -1893,7 +1742,6 @@ FFMPEG_FAULTS = {  # what ffmpeg does, what becomes of the videos, what the erro
     "never exits, nor does its child": (ASKED + "cat >/dev/null; sleep 1000 & wait", FIRST, ""),
     "has worked, and dies once": (ONCE + TWICE + WORKS, [".mp4", "", ".mp4"], "9"),
     "has worked, and hangs": (ONCE + "cat >/dev/null; sleep 1000", [".mp4", "", ".png"], ""),
-    "prints megabytes and works": (ASKED + "yes bla | head -c 3000000 >&2\n" + WORKS, [".mp4"] * 3, ""),
 }
 
 
@@ -1903,7 +1751,7 @@ def test_training_goes_on_and_no_video_is_lost_twice_with_an_ffmpeg_that(
     script, endings, words = FFMPEG_FAULTS[fault]
     if ".mp4" in endings and not FFMPEG:
         pytest.skip("needs ffmpeg: apt-get install ffmpeg")
-    fake_ffmpeg("#!/bin/sh\n" + script, 0o644 if fault == "is not executable" else 0o755)
+    fake_ffmpeg(script, 0o644 if fault == "is not executable" else 0o755)
     walk = RandomWalk(60, draw=lambda step: picture(step, 100, 100))  # more than a pipe holds, but a frame is less
     with Monitor(walk, run, every) as env:
         for ending in endings:
@@ -1925,14 +1773,10 @@ def test_training_goes_on_and_no_video_is_lost_twice_with_an_ffmpeg_that(
 
 
 @needs_ffmpeg
-def test_a_time_limit_while_ffmpeg_is_slow_passes_and_does_not_give_ffmpeg_up(run, fake_ffmpeg, monkeypatch):
-    def strike(*_):
-        raise TimeoutError("too slow")
-
+def test_a_time_limit_while_ffmpeg_is_slow_passes_and_does_not_give_ffmpeg_up(run, fake_ffmpeg):
     slow = 'if [ ! -e "$0.slow" ]; then touch "$0.slow"; exec sleep 1000; fi\n'
-    fake_ffmpeg("#!/bin/sh\n" + ASKED + slow + WORKS)
-    monkeypatch.setattr(gym_monitor, "ENCODER_TIMEOUT", 60.0)
-    before = signal.signal(signal.SIGALRM, strike)
+    fake_ffmpeg(ASKED + slow + WORKS)
+    before = signal.signal(signal.SIGALRM, failing(None, TimeoutError("too slow"), 1))
     with Monitor(RandomWalk(30, draw=lambda step: picture(step, 300, 300)), run, every) as env:
         with pytest.raises(TimeoutError, match="too slow"):
             signal.setitimer(signal.ITIMER_REAL, 0.5)
@@ -1945,8 +1789,7 @@ def test_a_time_limit_while_ffmpeg_is_slow_passes_and_does_not_give_ffmpeg_up(ru
 @pytest.mark.parametrize("draw", [lambda step: 1 // 0, lambda step: picture(step, 8 + step // 2)],
                          ids=["raises", "changes the size"])
 def test_training_goes_on_with_a_renderer_that(run, encoder, caplog, draw):
-    with Monitor(RandomWalk(draw=draw), run, lambda number: number == 0) as env:
-        play(env, 3)
+    record_walk(run, 3, lambda: RandomWalk(draw=draw), video_callable=at(0))
     check_run(run, returns_of(0))
     metadata, = metadata_of(run)
     assert metadata["broken"] and metadata["error"] and len(files(run)) == 4  # the video itself is gone
@@ -1982,7 +1825,7 @@ def test_many_videos_leave_no_open_file_process_or_thread(run, processes, encode
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Other people's packages, and what tests of them share
+# Other people's packages: gymnasium, Stable-Baselines3, CleanRL, dm_env
 # ---------------------------------------------------------------------------------------------------------------------
 
 AutoresetMode = enum.Enum("AutoresetMode", {"NEXT_STEP": "NextStep", "SAME_STEP": "SameStep", "DISABLED": "Disabled"})
@@ -2013,9 +1856,8 @@ def sb3(gymnasium, monkeypatch):
 @pytest.fixture
 def Shade(gymnasium):
     """A class of gymnasium's environments. Each frame is of one shade, and no two of a run are alike."""
-    class Shade(Walk, gymnasium.Env):
-        metadata, render_mode, resets = {"render_modes": ["rgb_array"], "render_fps": 20}, "rgb_array", 0
-        observation_space, action_space = gymnasium.spaces.Discrete(9), gymnasium.spaces.Discrete(2)
+    class Shade(Picture, gymnasium.Env):
+        observation_space, action_space, resets = gymnasium.spaces.Discrete(9), gymnasium.spaces.Discrete(2), 0
 
         def reset(self, seed=None, options=None):
             super().reset()
@@ -2069,8 +1911,7 @@ class Fleet:
         return (*map(self.array, (self.steps, rewards, *ends)), infos)
 
     def render(self):
-        return tuple(memoryview(bytes([40 * step + index] * 3072)).cast("B", [32, 32, 3])
-                     for index, step in enumerate(self.steps))
+        return tuple(picture(40 * step + index) for index, step in enumerate(self.steps))
 
 
 def rollout(env, episodes=3):
@@ -2113,29 +1954,11 @@ def vector_rollout(envs, steps=80, mode=None):
     return answers, played
 
 
-def entries(answers):
-    """The `info["episode"]` of all answers that have one."""
-    return [answer[-1]["episode"] for answer in answers if "episode" in answer[-1]]
-
-
 def episodes_in(directory):
     """What a directory holds of each episode: (return, length), in the order of their ends."""
     results = load_results(directory)
     return list(zip(results["episode_rewards"], results["episode_lengths"]))
 
-
-def python(*arguments, cwd):
-    """Run a Python of its own that finds gym_monitor and does not slow others down."""
-    path = os.pathsep.join([os.path.dirname(MODULE), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(  # noqa: UP022 - what capture_output stands for is what CPython 3.6 has
-        [sys.executable, *arguments], cwd=str(cwd), env=dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=path),
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=400,
-        universal_newlines=True)  # noqa: UP021
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# gymnasium, Stable-Baselines3, CleanRL, dm_env
-# ---------------------------------------------------------------------------------------------------------------------
 
 @needs_ffmpeg
 @pytest.mark.parametrize("name, mode", [
@@ -2153,7 +1976,7 @@ def test_real_environments_answer_as_under_record_episode_statistics_and_are_fil
         answers, _ = rollout(env)
         if mode == "rgb_array_list":  # the user's own call has every frame, though the recorder has taken them
             assert len(env.render()) == played[-1][1] + 1
-    for entry in entries(bare + above + answers):
+    for entry in [info["episode"] for *_, info in bare + above + answers if "episode" in info]:
         entry.update(r=round(entry["r"], 9), t=entry["t"] > 0)
     assert equal(above, bare, exact=True) and equal(answers, bare, exact=True) and episodes_in(run) == played
     assert load_results(run)["env_info"] == {"env_id": name, "gym_version": gymnasium.__version__}
@@ -2200,9 +2023,8 @@ def test_the_clips_are_those_that_record_video_captures(run, tmp_path, gymnasium
     with Spy(Shade(5), str(tmp_path / "spy"), **triggers) as env:
         play(env, 5)
     options = {key.replace("episode_trigger", "video_callable"): value for key, value in triggers.items()}
-    with Monitor(Shade(5), run, **options) as env:
-        play(env, 5)
-    assert sorted([pixels for pixels, _ in png_frames(path)[1]] for path, _ in env.videos) == sorted(theirs) != []
+    videos = record_walk(run, 5, lambda: Shade(5), **options).videos
+    assert sorted([pixels for pixels, _ in png_frames(path)[1]] for path, _ in videos) == sorted(theirs) != []
 
 
 @pytest.mark.parametrize("kind", ["SyncVectorEnv", "AsyncVectorEnv"])
@@ -2256,9 +2078,7 @@ def test_stable_baselines3_reaches_inside_learns_evaluates_and_reads(run, tmp_pa
 
 
 CLEANRL = """
-import itertools, runpy, sys
-import gym
-from gym_monitor import Monitor
+import gym, itertools
 workers, ppo = itertools.count(), sys.argv.pop(1)
 def monitor(env):
     worker = next(workers)
@@ -2274,9 +2094,9 @@ runpy.run_path(ppo, run_name="__main__")
 def test_cleanrls_own_ppo_logs_the_same_with_its_two_wrappers_replaced(tmp_path):
     for module in ("torch", "tensorboard", "pygame", "gym", "cleanrl"):
         need(module, "torch tensorboard pygame, then with --no-deps cleanrl==1.2.0 gym==0.23.1 gym-notices")
-    child = python("-Wignore", "-c", CLEANRL, importlib.util.find_spec("cleanrl.ppo").origin, cwd=tmp_path)
-    assert child.returncode == 0, child.stderr
-    lines = [line for line in child.stdout.splitlines() if line.startswith("global_step")]
+    status, out, err = run_script(CLEANRL, importlib.util.find_spec("cleanrl.ppo").origin, cwd=str(tmp_path))
+    assert status == 0, err
+    lines = [line for line in out.splitlines() if line.startswith("global_step")]
     assert len(lines) > 20 and lines[:len(lines) // 2] == lines[len(lines) // 2:]
     results = load_results(str(tmp_path / "ours"))
     assert {float(line.rpartition("=")[2]) for line in lines} <= set(results["episode_rewards"])
@@ -2286,7 +2106,7 @@ def test_cleanrls_own_ppo_logs_the_same_with_its_two_wrappers_replaced(tmp_path)
 def test_a_dm_env_environment_is_recorded_and_a_render_attribute_films_it(run, no_ffmpeg):
     dm_env, shades = need("dm_env"), itertools.count()
     env = types.SimpleNamespace(
-        reset=lambda: dm_env.restart(0), render=lambda: frame(2, 2, 1, lambda row, column: (next(shades),)),
+        reset=lambda: dm_env.restart(0), render=lambda: picture(next(shades)),
         step=lambda action: dm_env.truncation(2.5, 4) if action == 4 else dm_env.transition(0.5, action))
     with Monitor(env, run) as env:
         for _ in range(2):
@@ -2323,7 +2143,7 @@ def test_a_vector_answers_as_under_record_episode_statistics_with_one_journal(ru
     bare, played = answers_and_episodes(record)
     above, _ = answers_and_episodes(lambda envs: record(VectorMonitor(envs, stats_key=None)))
     answers, _ = answers_and_episodes(lambda envs: VectorMonitor(envs, run))
-    for entry in entries(bare + above + answers):
+    for entry in [infos["episode"] for *_, infos in bare + above + answers if "episode" in infos]:
         entry["t"] = entry["t"] > 0
     assert equal(above, bare, exact=True) and equal(answers, bare, exact=True)
     assert len(played) > 6 and episodes_in(run) == played and len(files(run, ".monitor.csv")) == 1
@@ -2368,11 +2188,8 @@ def test_without_autoreset_mode_the_version_or_the_infos_tell(run, monkeypatch, 
 @pytest.mark.parametrize("mode", AutoresetMode)
 @pytest.mark.parametrize("late", [False, True])
 def test_wherever_an_exception_strikes_the_episodes_under_way_do_not_count_and_all_others_do(library, mode, late):
-    def array(values):
-        if library == "numpy":
-            return need("numpy").array(values)
-        return need("torch").tensor(values, requires_grad=isinstance(values[0], float))  # as of a learnt reward
-
+    array = need("numpy").array if library == "numpy" else lambda values: need("torch").tensor(
+        values, requires_grad=isinstance(values[0], float))  # as of a learnt reward
     for call in range(1, 13):
         faults = {call: ZeroDivisionError, call + 20: KeyboardInterrupt}
         envs = VectorMonitor(Fleet(mode, faults=faults, late=late, array=array))
@@ -2382,10 +2199,9 @@ def test_wherever_an_exception_strikes_the_episodes_under_way_do_not_count_and_a
         found = list(zip(envs.get_episode_rewards(), envs.get_episode_lengths()))
         assert len(played) > 12 * (mode is not DISABLED) and found == [
             (pytest.approx(total, rel=1e-12), length) for total, length in played], call
-        assert not any(getattr(entry["r"], "requires_grad", False) for entry in entries(answers))
         marked = [(total, length) for infos in (answer[-1] for answer in answers if "_episode" in answer[-1])
                   for end, total, length in zip(infos["_episode"], infos["episode"]["r"], infos["episode"]["l"]) if end]
-        assert sorted(marked) == sorted(found)
+        assert sorted(marked) == sorted(found) and not any(getattr(total, "requires_grad", 0) for total, _ in marked)
 
 
 @pytest.mark.parametrize("mode, last, shown, types", [
@@ -2473,8 +2289,9 @@ def test_mypy_strict_passes_on_the_module_and_on_code_that_calls_it(tmp_path):
     need("mypy")
     (tmp_path / "user.py").write_text(USER_CODE)
     shutil.copy(MODULE, str(tmp_path / "gym_monitor.py"))
-    child = python("-m", "mypy", "--strict", "user.py", "gym_monitor.py", cwd=tmp_path)
-    assert (child.returncode, child.stderr) == (0, ""), child.stdout
+    status, out, err = run_script("runpy.run_module('mypy', run_name='__main__')", "--strict", "user.py",
+                                  "gym_monitor.py", cwd=str(tmp_path))
+    assert (status, err) == (0, ""), out
 
 
 README = pathlib.Path(MODULE).with_name("README.md").read_text(encoding="utf-8")
@@ -2498,8 +2315,8 @@ def test_a_block_of_the_readme_runs_in_an_empty_directory_and_records(tmp_path, 
     for package in needed:
         need(package)
     (tmp_path / "block.py").write_text(source, encoding="utf-8")
-    child = python("block.py", cwd=tmp_path)
-    assert child.returncode == 0, child.stderr
+    status, _, err = run_script("runpy.run_path('block.py', run_name='__main__')", cwd=str(tmp_path))
+    assert status == 0, err
     directories = {str(path.parent) for path in tmp_path.rglob("*.monitor.csv")}
     assert directories and all(load_results(directory)["episode_rewards"] for directory in directories)
 
