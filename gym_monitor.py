@@ -570,13 +570,11 @@ def _library_version(env: Any) -> Tuple[str, Tuple[int, ...]]:
 
 def _reward_done_info(result: Any) -> Tuple[Any, bool, Any]:
     """The reward of a step, whether the episode is over, and the info, of a result in any of the forms there are."""
-    try:
+    with contextlib.suppress(TypeError, ValueError, AttributeError, RuntimeError):  # torch's: the truth of two elements
         if type(result) is not tuple and hasattr(result, "last"):  # dm_env's TimeStep, which has no info
             return result.reward, bool(result.last()), None
         if len(result) in (4, 5):
             return result[1], bool(result[2] or result[-2]), result[-1]
-    except (TypeError, ValueError, AttributeError, RuntimeError):  # torch raises it for the truth of two elements
-        pass
     raise Error(f"step() has to answer four values, as in gym, or five, as in gymnasium, not {repr(result):.200}.")
 
 
@@ -1433,14 +1431,13 @@ class _Clips:
     def _has_room(self) -> bool:
         """Whether another video may begin. Waits for one that has ended, where all encoders are busy."""
         busy = [owner for owner in _all_owners() if isinstance(owner, VideoRecorder)]
-        ended = [video for video in busy if video.ended is not None]
         if len(busy) < _MOST_ENCODERS:
             return True
-        if ended:
-            min(ended, key=lambda video: video.ended or 0.0).close()
-        else:
+        oldest = min(busy, key=lambda video: video.ended or math.inf)
+        if oldest.ended is None:
             _warn_once(f"{_MOST_ENCODERS} videos are being filmed in this process, the most at a time: one is left out")
-        return bool(ended)
+            return False
+        return oldest.close()
 
     def end_episode(self, episode: Episode) -> None:
         """The episode is over: end its video, unless it has a length of its own, and ask whether it stays."""
@@ -2044,13 +2041,10 @@ class VectorMonitor(Monitor):
 # ---------------------------------------------------------------------------------------------------------------------
 # Optional: what follows (report, demo, command line) may be cut off; the file above this line works alone
 # ---------------------------------------------------------------------------------------------------------------------
-
-__all__ += ["Report", "report", "Lander", "demo", "main"]
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # Report: Python reads and counts, and hands over one JSON blob; the page's script draws all of it
 # ---------------------------------------------------------------------------------------------------------------------
+
+__all__ += ["Report", "report", "Lander", "demo", "main"]
 
 _MOST_RUNS = 50             # of a directory that holds more, the newest are shown
 _CAST_LENGTH = 200 * 1000   # characters of a text recording that go into the page
@@ -2172,18 +2166,21 @@ class _Curve:
             ranked[-1]["title"] += ", best"
         return videos
 
-    def state(self) -> Dict[str, Any]:
-        """What to say of the run that was heard of last, and since when. When it has been silent for a minute and five
-        times the longest pause between its last hundred episodes, it is perhaps killed."""
+    def state(self) -> Tuple[float, str]:
+        """When the run was heard of last, and what that means: if it was silent for a minute and five times the longest
+        pause between its last hundred episodes, it is perhaps killed."""
         run = max(self.runs, key=lambda run: max(run.timestamps or [run.start]))
         recent = sorted(run.timestamps)[-100:] or [run.start]
         pauses = [later - sooner for sooner, later in zip(recent, recent[1:])]
-        text = "running, last episode {} ago" if run.timestamps else "no episode yet, started {} ago"
+        silent = time.time() - recent[-1] > 60 + 5 * max(pauses, default=0)
+        text = f"{'perhaps killed' if silent else 'running'}, last episode {{}} ago"
+        if not run.timestamps:
+            text = "no episode yet, started {} ago"
         if run.manifest and _read_metadata(run.manifest).get("closed", True):       # False: written at a reset
             text = "ended"
         elif os.path.basename(run.journal or "") == run.name:       # another recorder's, which does not tell its end
             text = "last episode {} ago"
-        return {"text": text, "since": recent[-1], "patience": 60 + 5 * max(pauses, default=0)}
+        return recent[-1], text
 
     def page(self, most: int) -> Dict[str, Any]:
         """The run as the page's script takes it; an evaluation round, between two episodes of training, is a point."""
@@ -2202,8 +2199,7 @@ class _Curve:
         training = [episode for episode, kind in enumerate(self.types) if kind == self.main]
         rounds = [list(some) for kind, some in itertools.groupby(range(len(self.types)), self.types.__getitem__)
                   if kind != self.main]
-        return {"name": self.name, "cells": _cells([self.summary]), "state": self.state(),
-                "training": list(map(point, shares(training))),
+        return {"name": self.name, "cells": _cells([self.summary]), "training": list(map(point, shares(training))),
                 "rounds": [point(sum(several, [])) for several in shares(rounds)]}
 
 
@@ -2215,6 +2211,13 @@ def _groups(curves: List[_Curve]) -> List[Dict[str, Any]]:
     several = len({environment for environment, _ in groups}) > 1
     return [{"name": f"{' · '.join(group) if several else group[1]}, {len(members)} runs", "runs": members,
              "cells": _cells([curves[index].summary for index in members])} for group, members in groups.items()]
+
+
+def _news(curves: List[_Curve]) -> Tuple[_Curve, str]:
+    """The run that was heard of last, and what is known of it."""
+    newest = max(curves, key=lambda curve: curve.state()[0])
+    since, text = newest.state()
+    return newest, text.format(_duration(max(0, round(time.time() - since))))
 
 
 def _find_directories(dir: str) -> List[str]:
@@ -2279,7 +2282,8 @@ def _page(curves: List[_Curve], folder: Optional[str], note: str = "", refresh: 
     journals = [run.journal for curve in curves for run in curve.runs if run.journal and folder is not None]
     most = max(100, 2000 // (1 + len(curves)))          # points of a curve: a screen has no room for more
     data = {
-        "title": ", ".join(env_ids), "note": note, "refresh": refresh, "written": time.time(),
+        "title": ", ".join(env_ids), "news": "{.name}: {}".format(*_news(curves)), "note": note,
+        "refresh": refresh, "written": time.time(),
         "columns": _COLUMNS, "units": _UNITS, "measures": list(measures.values()),
         "runs": [curve.page(most) for curve in curves], "groups": _groups(curves), "cards": cards,
         "journals": [_address(path, folder) for path in journals]}
@@ -2394,11 +2398,12 @@ const longest = Math.max(10, ...runs.map(run => sum(run.training.map(({n}) => n)
 let smooth = +address.get('smooth') || +(longest / 10).toPrecision(1);          // with one digit: 9, 10, 20, 30
 let axis = address.get('axis') || 'steps', zoom = address.get('zoom')?.split(',').map(Number);
 
-// A row of the table, which is the legend too, is a run or the mean of a group. A group has one colour.
+// A row of the table, which is the legend too, is a run or the mean of a group. Several groups have a colour each.
 const rows = groups.flatMap((group, g) => {
-  const style = `--c: var(--c${g % 7})`, several = group.runs.length > 1;
-  const members = group.runs.map(i => Object.assign(runs[i], {runs: [i], kind: several ? 'inner' : '', style}));
-  return several ? [{...group, kind: 'group', style}, ...members] : members;
+  const alone = groups.length < 2, style = i => `--c: var(--c${(alone ? i : g) % 7})`, several = group.runs.length > 1;
+  const members = group.runs.map(i =>
+    Object.assign(runs[i], {runs: [i], kind: several ? 'inner' : '', style: style(i)}));
+  return several ? [{...group, kind: 'group', style: alone ? '--c: var(--ink)' : style()}, ...members] : members;
 });
 const shown = row => row.runs.some(i => !off.has(runs[i].name));
 const coloured = ({name, style}) => html`<b style="${style}; color: var(--c)">${name}</b>`;
@@ -2425,7 +2430,8 @@ const media = ({trouble, screens, file, link}, label) =>
     onloadeddata="this.classList.add('ready')" aria-label="${label}"></video>`;
 
 document.title = `${data.title} · report`;
-fill(document.body, html`<header><h1>${data.title}</h1><p id="head"></p></header><p>${data.note}</p><main>
+fill(document.body, html`<header><h1>${data.title}</h1>
+<p>${data.news} · written ${new Date(data.written * 1000).toLocaleString('sv')}</p></header><p>${data.note}</p><main>
 <div class="table" tabindex="0" role="region" aria-label="Numbers of every run"><table><thead><tr>
   ${['Run', ...data.columns.filter(filled)].map(name => html`<th scope="col">${name}</th>`)}</tr></thead><tbody>
   ${rows.map(({name, kind, style, cells}) => html`<tr class="${kind}" style="${style}">
@@ -2443,8 +2449,7 @@ fill(document.body, html`<header><h1>${data.title}</h1><p id="head"></p></header
   <figure class="card" title="${card.file}" tabindex="${i && -1}">${media(card, describe(card))}<figcaption>
   ${runs.length > 1 ? html`${coloured(runs[card.run])} · ` : ''}<b>${card.title}</b>
   ${card.facts.join(' · ')}</figcaption></figure>`)}</div></section></main>
-<footer>Written ${new Date(data.written * 1000).toLocaleString('sv')} by gym_monitor.
-  ${data.journals.map(link => html`<a href="${link}">${link}</a> `)}</footer><iframe hidden></iframe>`);
+<footer>${data.journals.map(link => html`<a href="${link}">${link}</a> `)}</footer><iframe hidden></iframe>`);
 
 // Curves. A point is an episode, or several neighbours, and `y` the mean of the last `smooth` episodes up to there.
 const points = (shares, name) => shares.filter(({values}) => values[name]?.[0] != null).map((share, i, known) => {
@@ -2599,19 +2604,12 @@ all('.card').forEach((node, i, nodes) => {          // one stop for the Tab key;
   node.onkeydown = ({key, target}) => { if (target === node) nodes[i + {ArrowRight: 1, ArrowLeft: -1}[key]]?.focus(); };
 });
 
-const head = () => {                              // the state of the run that was heard of last
-  const {name, state: {since, patience, text}} = sorted(runs, run => run.state.since).pop();
-  const silence = Math.max(0, Math.round((data.refresh ? Date.now() / 1e3 : data.written) - since));
-  const [unit, word] = unitOf(silence), said = silence > patience ? text.replace('running', 'perhaps killed') : text;
-  $('#head').textContent = `${name}: ${said.replace('{}', `${+(silence / unit).toPrecision(2)} ${word}`)}`;
-};
 $('.table').onchange = ({target}) => {
   for (const i of rows[all('tbody input').indexOf(target)].runs) off[target.checked ? 'delete' : 'add'](runs[i].name);
   update();
 };
 $('#axis').onchange = ({target}) => { axis = target.value; zoomTo(); };
 $('#smooth').oninput = ({target}) => { smooth = +(10 ** target.value).toPrecision(1); update(); };
-head();
 update();
 new ResizeObserver(() => measures.filter(({svg, w}) => svg.clientWidth !== w).forEach(draw)).observe($('#plots'));
 
@@ -2621,7 +2619,6 @@ if (data.refresh) {
   onmessage = ({data: written}) => {
     if (written > data.written && !$('.card:hover, .card:focus-visible')) location.reload();
   };
-  setInterval(head, 1000);
   setInterval(() => { $('iframe').src = `${location.pathname}?${Date.now()}#asked`; }, 1000 * data.refresh);
 }
 </script>
@@ -2741,12 +2738,9 @@ def _summary_text(curves: List[_Curve], note: str) -> str:
     while sum(widths) > 60:
         widths.pop()
     lines = ["".join(map(str.rjust, cells, widths)) + "  " + name for name, *cells in zip(names, *columns)]
-    newest = max(curves, key=lambda curve: float(curve.state()["since"]))
-    state, episodes, last = newest.state(), newest.summary["episodes"], newest.summary["return_last_100"]
-    silence = max(0, round(time.time() - state["since"]))
-    text = state["text"].replace("running", "running" if silence <= state["patience"] else "perhaps killed")
-    text = f"episodes: {_number(episodes)}, last 100: {_number(last)}, {text.format(_duration(silence))}"
-    lines += [note] * bool(note) + [f"{text} ({newest.name})"]
+    newest, text = _news(curves)
+    episodes, last = _number(newest.summary["episodes"]), _number(newest.summary["return_last_100"])
+    lines += [note] * bool(note) + [f"episodes: {episodes}, last 100: {last}, {text} ({newest.name})"]
     return "\n".join(line[:80] for line in lines)
 
 

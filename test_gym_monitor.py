@@ -2630,7 +2630,7 @@ def test_a_run_is_a_row_of_numbers_and_has_its_curves_and_videos(sample, browser
     assert browser.all("tr", CELLS) == [
         ["Run", "Episodes", "Steps", "Time", "Steps/s", "Last 100", "Evaluation", "Mean", "Best", "Length"],
         ["run", "58", "580", "30 min", "0.322", "5.086", "5.398", "5.086", "7.681", "10"]]
-    assert re.search("^Pole-v0 run: perhaps killed, last episode .* ago Run .* Return .* Videos", browser.text())
+    assert re.search("^Pole-v0 run: perhaps killed, last episode .* ago · written [-0-9]* [:0-9]* Run .* Return .* Videos", browser.text())
     assert [" ".join(card.split()) for card in browser.all(CARD)] == [
         "This recording cannot be shown: odd height Episode 27 return 5.196 · 10 steps · at step 270",
         "one Episode 8 return 2.828 · 10 steps · at step 90", "Episode 1 return 1 · 10 steps · at step 20"]
