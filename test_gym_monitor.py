@@ -944,6 +944,12 @@ def test_the_video_recorder_films_every_form_of_render(tmp_path, monkeypatch, no
                 else pathlib.Path(recorder.path).read_text().count("\n") == 2)
 
 
+def test_a_picture_where_the_name_asks_for_text_gives_the_video_up(tmp_path, caplog):
+    recorder = VideoRecorder(drawing(lambda: DRAWN), path=str(tmp_path / "film.cast"))
+    recorder.capture_frame()
+    assert recorder.broken and "has to be a string" in recorder.metadata["error"] and len(caplog.records) == 1
+
+
 @pytest.mark.parametrize("env, enabled, said", [
     (drawing(list, render_mode="rgb_array_list"), True, None), (Picture(), False, ""), (Walk(), True, ""),
     (drawing(lambda: "", render_mode=None), True, "='rgb_array'"),
@@ -2001,6 +2007,9 @@ def test_gymnasiums_wrappers_stack_above_and_below_and_every_attribute_is_reache
     assert env.get_wrapper_attr("directory") == run and monitor.max_speed == 8
     env.set_wrapper_attr("max_speed", 2)
     assert monitor.unwrapped.max_speed == 2 and not monitor.set_wrapper_attr("nonsense", 1, force=False)
+    older = Walk()
+    older.set_wrapper_attr = lambda name, value: setattr(older, name, value)  # as gymnasium 1.0's: no `force`
+    assert Monitor(older).set_wrapper_attr("length", 9) and older.length == 9
     importlib.import_module("gymnasium.utils.env_checker").check_env(monitor)
 
 
@@ -2630,7 +2639,8 @@ def test_a_run_is_a_row_of_numbers_and_has_its_curves_and_videos(sample, browser
     assert browser.all("tr", CELLS) == [
         ["Run", "Episodes", "Steps", "Time", "Steps/s", "Last 100", "Evaluation", "Mean", "Best", "Length"],
         ["run", "58", "580", "30 min", "0.322", "5.086", "5.398", "5.086", "7.681", "10"]]
-    assert re.search("^Pole-v0 run: perhaps killed, last episode .* ago · written [-0-9]* [:0-9]* Run .* Return .* Videos", browser.text())
+    assert re.search(r"^Pole-v0 run: perhaps killed, last episode .* ago · written .*:\d\d Run .* Return .* Videos",
+                     browser.text())
     assert [" ".join(card.split()) for card in browser.all(CARD)] == [
         "This recording cannot be shown: odd height Episode 27 return 5.196 · 10 steps · at step 270",
         "one Episode 8 return 2.828 · 10 steps · at step 90", "Episode 1 return 1 · 10 steps · at step 20"]
