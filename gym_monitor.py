@@ -822,9 +822,6 @@ class _TextEncoder(_FileEncoder):
 # encodes 1.2 to 1.5 times the frames per second of libx264's default, to files of the same size: .ci/bench.py, video.
 _CODECS = (("libx264", "-preset", "veryfast"), ("libopenh264",), ("mpeg4", "-q:v", "3"))
 
-# What is known of each program: version, codec, and whether it has made a video yet (proven); None: it does not work.
-_ffmpegs: Dict[str, Any] = {}
-
 
 def _find_ffmpeg() -> Any:
     """The first ffmpeg that works: that of IMAGEIO_FFMPEG_EXE, which imageio-ffmpeg and moviepy know, or of PATH."""
@@ -833,11 +830,9 @@ def _find_ffmpeg() -> Any:
     for name in (os.environ.get("IMAGEIO_FFMPEG_EXE"), "ffmpeg"):
         program = shutil.which(name, path=folders) if name else None
         if program and (os.path.isabs(program) or name != "ffmpeg"):  # Windows looks where the user stands, too
-            program = os.path.abspath(program)
-            if program not in _ffmpegs:
-                _ffmpegs[program] = _ask_ffmpeg(program)
-            if _ffmpegs[program]:
-                return _ffmpegs[program]
+            ffmpeg = _ask_ffmpeg(os.path.abspath(program))
+            if ffmpeg and ffmpeg.works:
+                return ffmpeg
     return None
 
 
@@ -852,14 +847,14 @@ def _kill(process: Any) -> None:
         process.wait()
 
 
+@functools.lru_cache(maxsize=None)
 def _ask_ffmpeg(program: str) -> Any:
-    """Ask an ffmpeg which encoders it has; None if it has none for us, or cannot even answer."""
+    """Ask an ffmpeg, once, which encoders it has; None if it has none for us, or cannot even answer."""
     try:
-        process: Any = subprocess.Popen([program, "-encoders"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, start_new_session=True)
-    except OSError as problem:
-        if problem.errno is None:
-            raise
+        with _naming(program, "run"):
+            process: Any = subprocess.Popen([program, "-encoders"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                            stderr=subprocess.STDOUT, start_new_session=True)
+    except Error:
         return None
     try:
         answer = process.communicate(timeout=ENCODER_TIMEOUT)[0].decode("utf-8", "replace")
@@ -871,7 +866,7 @@ def _ask_ffmpeg(program: str) -> Any:
     version = "".join(re.findall(r"ffmpeg version \S+", answer)[:1]) or "ffmpeg"
     for codec in _CODECS if process.returncode == 0 else ():
         if re.search(rf"^ V\S* {codec[0]} ", answer, re.MULTILINE):
-            return types.SimpleNamespace(program=program, version=version, codec=codec, proven=False)
+            return types.SimpleNamespace(program=program, version=version, codec=codec, works=True, proven=False)
     return None
 
 
@@ -959,7 +954,7 @@ class _FFmpegEncoder:
     def _failure(self, what: str) -> Error:
         """Stop ffmpeg and quote its last words. One that hung, or never made a video, is not used again."""
         if self._process.poll() is None or not self._ffmpeg.proven:
-            _ffmpegs[self._ffmpeg.program] = None
+            self._ffmpeg.works = False
         _kill(self._process)
         self._words.seek(-min(20000, self._words.seek(0, os.SEEK_END)), os.SEEK_END)
         last = " ".join(self._words.read().decode("utf-8", "replace").split("\n")[-8:]).strip()[-1000:]
@@ -1645,8 +1640,7 @@ class _Recording(_Owner):
 
 def _zeros(ended: Any) -> Any:
     """Zeros in double precision, in an array like this one of truths."""
-    zeros = ended * 0.0
-    return zeros.double() if hasattr(zeros, "double") else zeros  # torch's would be single precision
+    return ended.double() * 0 if hasattr(ended, "double") else ended * 0.0  # torch's would be single precision
 
 
 def _info_of_one(infos: Any, index: int) -> Dict[str, Any]:

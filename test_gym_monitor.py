@@ -316,7 +316,7 @@ def fresh_start(monkeypatch):
     """Warnings that were given once, and what is known of ffmpegs, are as in a new process."""
     monkeypatch.delenv("IMAGEIO_FFMPEG_EXE", raising=False)
     gym_monitor._warned.clear()
-    gym_monitor._ffmpegs.clear()
+    gym_monitor._ask_ffmpeg.cache_clear()
 
 
 @pytest.fixture
