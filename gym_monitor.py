@@ -1170,8 +1170,7 @@ class _Run(NamedTuple):
     info: Dict[str, List[Any]] = {}  # from each of the info_keywords to an entry per episode
     journal: Optional[str] = None    # paths
     manifest: Optional[str] = None
-    videos: List[Tuple[str, str]] = []  # recordings and their metadata
-    broken: List[str] = []           # metadata of recordings that were given up or are missing
+    videos: List[Tuple[str, str]] = []  # recordings (empty: given up or missing) and their metadata
 
 
 def _make_run(path: str, name: str, header: Dict[str, Any], start: Any, *columns: Any) -> _Run:
@@ -1270,16 +1269,16 @@ def _read_run(dir: str, infix: str, names: List[str], metadata: List[str]) -> _R
     else:
         stats, env_info = _read_manifest(path)
         run = _read_statistics(stats, infix, dict({"env_id": _UNKNOWN}, **env_info))
-    videos, broken = [], []
+    videos = []
     for video in metadata:
         content = _read_metadata(video)
         recordings = [video[:-len(".meta.json")] + ending for ending in [*_ENCODERS, ".json"]]  # .json is gym's text
         found = next(filter(_is_file, recordings), None)
         if content.get("broken") or not (found or content.get("empty")):
-            broken.append(video)
+            videos.append(("", video))
         elif found and not content.get("empty") and (run.journal is None or _is_whole(found)):  # gym's: unknown
             videos.append((found, video))
-    return run._replace(manifest=path, videos=videos, broken=broken)
+    return run._replace(manifest=path, videos=videos)
 
 
 def _read_runs(dir: str, strict: bool = True) -> List[_Run]:
@@ -1343,7 +1342,7 @@ def load_results(dir: _PathLike) -> Dict[str, Any]:
     results["env_info"] = collapse_env_infos(
         [{"env_id": run.env_id, "gym_version": run.gym_version} for run in known or runs], dir)
     results["manifests"] = [run.manifest for run in runs if run.manifest is not None]
-    results["videos"] = [video for run in runs for video in run.videos]
+    results["videos"] = [video for run in runs for video in run.videos if video[0]]
     return results
 
 
@@ -2110,7 +2109,7 @@ class _Curve:
         steps, broken = self.steps[-1] if self.steps else 0, sum(bool(video["trouble"]) for video in self.videos)
         mean, _, best = _range(returns)
         self.summary: Dict[str, Any] = {            # what `--json` prints
-            "directory": directory, "env_id": env_ids.pop() if len(env_ids) == 1 else None,
+            "directory": directory or None, "env_id": env_ids.pop() if len(env_ids) == 1 else None,
             "episodes": len(returns), "steps": steps, "seconds": self.running(math.inf),
             "return_mean": mean, "return_best": best, "return_last_100": _range(returns[-100:])[0],
             "length_mean": steps / len(returns) if returns else None,
@@ -2140,16 +2139,15 @@ class _Curve:
         videos: List[Dict[str, Any]] = []
         for run in self.runs:
             places = list(itertools.islice(ranks, len(run.timestamps)))
-            for path, metadata_path in run.videos + [("", path) for path in run.broken]:
+            for path, metadata_path in run.videos:
                 metadata = _read_metadata(metadata_path)
                 number, step = metadata.get("episode_id"), metadata.get("step")
                 index = number - run.first_episode_id if isinstance(number, int) else -1
                 place = places[index] if 0 <= index < len(places) else None
-                title, facts = "Unfinished episode", []
-                if place is not None:
-                    title, facts = f"Episode {_number(place)}", [
-                        f"return {_number(self.returns[place])}", f"{_number(self.lengths[place])} steps",
-                        f"at step {_number(self.steps[place])}"] + ["evaluation"] * (self.types[place] != self.main)
+                title = "Unfinished episode" if place is None else f"Episode {_number(place)}"
+                facts = [] if place is None else [
+                    f"return {_number(self.returns[place])}", f"{_number(self.lengths[place])} steps",
+                    f"at step {_number(self.steps[place])}"] + ["evaluation"] * (self.types[place] != self.main)
                 videos.append({"path": path, "file": os.path.basename(path or metadata_path), "place": place,
                                "title": title if step is None else f"From step {step}", "facts": facts,
                                "trouble": "" if path else str(metadata.get("error") or "its file is missing")})
@@ -2214,18 +2212,13 @@ def _news(curves: List[_Curve]) -> Tuple[_Curve, str]:
     return newest, text.format(_duration(max(0, round(time.time() - since))))
 
 
-def _find_directories(dir: str) -> List[str]:
-    """The directory itself if it holds a run, else all below it that do, the newest first; no link is followed."""
-    found = [place for place, _, names in os.walk(dir)
-             if any(_RUN_NAME.match(name) or name.endswith("monitor.csv") for name in names)]
-    return [dir] if dir in found or not found else sorted(found, key=os.path.getmtime, reverse=True)
-
-
 def _read_curves(dirs: Sequence[str]) -> Tuple[List[_Curve], str]:
-    """The curves of all directories, and a note that says what is left out."""
+    """The curves of all directories, or of those below one that holds no run; and a note of what is left out."""
     curves, notes, directories = [], [], []
     for dir in dirs:
-        found = _find_directories(dir)
+        found = [place for place, _, names in os.walk(dir)      # no link is followed
+                 if any(_RUN_NAME.match(name) or name.endswith("monitor.csv") for name in names)]
+        found = [dir] if dir in found or not found else sorted(found, key=os.path.getmtime, reverse=True)
         if len(found) > _MOST_RUNS:
             notes.append(f"The newest {_MOST_RUNS} of the {len(found)} runs in {dir}.")
         directories += sorted(found[:_MOST_RUNS])
@@ -2250,8 +2243,7 @@ def _address(path: str, folder: Optional[str]) -> str:
         return quote(os.fsencode(os.path.relpath(path, folder).replace(os.sep, "/")))
     import base64
     kind = "image/png" if path.endswith(".png") else "video/mp4"
-    with open(path, "rb") as file:
-        return f"data:{kind};base64,{base64.b64encode(file.read()).decode('ascii')}"
+    return f"data:{kind};base64,{base64.b64encode(_read_file(path)).decode('ascii')}"
 
 
 def _page(curves: List[_Curve], folder: Optional[str], note: str = "", refresh: Optional[float] = None) -> str:
@@ -2305,10 +2297,8 @@ class Report:
         if not dirs:
             raise Error("report() needs at least one directory")
         self._curves, self._note = curves, note = _read_curves([os.fspath(dir) for dir in dirs])
-        together = curves[0].summary
-        if len(curves) > 1:
-            together = dict(_Curve("", "", [run for curve in curves for run in curve.runs]).summary, directory=None)
-        self.summary: Dict[str, Any] = dict(together, runs=[curve.summary for curve in curves])
+        together = curves[0] if len(curves) == 1 else _Curve("", "", [run for curve in curves for run in curve.runs])
+        self.summary: Dict[str, Any] = dict(together.summary, runs=[curve.summary for curve in curves])
         self.html = _page(curves, None if embed else os.fspath(dirs[0]), note)
 
     def _repr_html_(self) -> str:
