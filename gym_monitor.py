@@ -2041,7 +2041,6 @@ __all__ += ["Report", "report", "Lander", "demo", "main"]
 
 _MOST_RUNS = 50             # of a directory that holds more, the newest are shown
 _CAST_LENGTH = 200 * 1000   # characters of a text recording that go into the page
-_COLUMNS = ["Episodes", "Steps", "Time", "Steps/s", "Last 100", "Evaluation", "Mean", "Best", "Length"]
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 # What tells the runs of a group apart: the end of `ppo_seed0`, `ppo-1`, or CleanRL's `ppo__1__1700000000`. That of
 # `lr0.001` or `lr1e-4` is no seed but a setting.
@@ -2078,15 +2077,15 @@ def _spread(values: Iterable[Optional[float]]) -> str:
     return f"{mean:,.{digits}f} ± {deviation:,.{digits}f}"
 
 
-def _cells(summaries: List[Dict[str, Any]]) -> List[str]:
+def _cells(summaries: List[Dict[str, Any]]) -> Dict[str, str]:
     """A row of the table: of one run, or of a group, whose counts are added up and whose returns are averaged."""
     column = {key: [one[key] for one in summaries] for key in summaries[0]}
     steps, seconds = sum(column["steps"]), sum(column["seconds"])
-    _, _, best = _range(column["return_best"])
-    return [_number(sum(column["episodes"])), _number(steps), _duration(seconds),
-            _number(float("%.3g" % (steps / seconds)) if seconds else None), _spread(column["return_last_100"]),
-            _spread(column["evaluation_return_mean"]), _spread(column["return_mean"]), _number(best),
-            _spread(column["length_mean"])]
+    return {"Episodes": _number(sum(column["episodes"])), "Steps": _number(steps), "Time": _duration(seconds),
+            "Steps/s": _number(float("%.3g" % (steps / seconds)) if seconds else None),
+            "Last 100": _spread(column["return_last_100"]), "Evaluation": _spread(column["evaluation_return_mean"]),
+            "Mean": _spread(column["return_mean"]), "Best": _number(_range(column["return_best"])[2]),
+            "Length": _spread(column["length_mean"])}
 
 
 class _Curve:
@@ -2191,18 +2190,24 @@ class _Curve:
         training = [episode for episode, kind in enumerate(self.types) if kind == self.main]
         rounds = [list(some) for kind, some in itertools.groupby(range(len(self.types)), self.types.__getitem__)
                   if kind != self.main]
-        return {"name": self.name, "cells": _cells([self.summary]), "training": list(map(point, shares(training))),
+        return {"training": list(map(point, shares(training))),
                 "rounds": [point(sum(several, [])) for several in shares(rounds)]}
 
 
-def _groups(curves: List[_Curve]) -> List[Dict[str, Any]]:
-    """A row of the table per group: its name, its cells, and which curves it has."""
+def _rows(curves: List[_Curve]) -> List[Dict[str, Any]]:
+    """The rows of the table, the page's legend too: runs and, above its runs, a group. Groups have a colour each."""
     groups: Dict[Tuple[str, str], List[int]] = {}
     for index, curve in enumerate(curves):
         groups.setdefault(curve.group, []).append(index)
-    several = len({environment for environment, _ in groups}) > 1
-    return [{"name": f"{' · '.join(group) if several else group[1]}, {len(members)} runs", "runs": members,
-             "cells": _cells([curves[index].summary for index in members])} for group, members in groups.items()]
+    alone, one_env, rows = len(groups) == 1, len({environment for environment, _ in groups}) == 1, []
+    for number, (group, members) in enumerate(groups.items()):
+        kind = "inner" if len(members) > 1 else ""
+        if kind:
+            name = f"{' · '.join(group[one_env:])}, {len(members)} runs"
+            rows.append(("group", name, members, "ink" if alone else f"c{number % 7}"))
+        rows += [(kind, curves[index].name, [index], f"c{(index if alone else number) % 7}") for index in members]
+    return [{"kind": kind, "name": name, "runs": runs, "style": f"--c: var(--{colour})",
+             "cells": _cells([curves[index].summary for index in runs])} for kind, name, runs, colour in rows]
 
 
 def _news(curves: List[_Curve]) -> Tuple[_Curve, str]:
@@ -2262,7 +2267,10 @@ def _page(curves: List[_Curve], folder: Optional[str], note: str = "", refresh: 
                 with open(path, encoding="utf-8", errors="replace") as file:
                     _, *events = map(json.loads, file.read(_CAST_LENGTH).split("\n")[:-1])      # not a torn last line
                     card["title"] += ", its beginning" * bool(file.read(1))
-                card.update(texts=[str(text) for _, _, text in events], pace=min(1.0, events[-1][0] / len(events)))
+                # An event draws a whole screen: what follows its clearing, without what else moves the cursor.
+                card["screens"] = [re.sub(r"(?s)\A.*(?:\x1b\[[23]J|\x1bc)|\r|\x1b\[[0-9;?]*[@-ln-~]", "", str(text))
+                                   for _, _, text in events]
+                card["pace"] = min(1.0, events[-1][0] / len(events))
         except Exception as problem:        # a file may hold anything
             card["trouble"] = getattr(problem, "strerror", None) or str(problem)
     journals = [run.journal for curve in curves for run in curve.runs if run.journal and folder is not None]
@@ -2270,9 +2278,8 @@ def _page(curves: List[_Curve], folder: Optional[str], note: str = "", refresh: 
     data = {
         "title": ", ".join(env_ids), "news": "{.name}: {}".format(*_news(curves)), "note": note,
         "refresh": refresh, "written": time.time(),
-        "columns": _COLUMNS, "units": _UNITS, "measures": list(measures.values()),
-        "runs": [curve.page(most) for curve in curves], "groups": _groups(curves), "cards": cards,
-        "journals": [_address(path, folder) for path in journals]}
+        "units": _UNITS, "measures": list(measures.values()), "runs": [curve.page(most) for curve in curves],
+        "rows": _rows(curves), "cards": cards, "journals": [_address(path, folder) for path in journals]}
     # No "<" of a name or a text can end the script element that it stands in.
     return _PAGE.replace("@@data@@", json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))
 
@@ -2361,7 +2368,7 @@ footer { padding-top: .75rem; border-top: 1px solid var(--rule) } a { margin-rig
 <script type="application/json" id="data">@@data@@</script>
 <script type="module">
 const $ = (what, node = document) => node.querySelector(what), all = what => [...document.querySelectorAll(what)];
-const data = JSON.parse($('#data').textContent), {runs, groups, cards, measures} = data;
+const data = JSON.parse($('#data').textContent), {runs, rows, cards, measures} = data;
 if (location.hash === '#asked')                     // in the hidden frame of an open page, where nothing is drawn
   await new Promise(() => parent.postMessage(data.written, '*'));
 
@@ -2382,16 +2389,11 @@ const longest = Math.max(10, ...runs.map(run => sum(run.training.map(({n}) => n)
 let smooth = +address.get('smooth') || +(longest / 10).toPrecision(1);          // with one digit: 9, 10, 20, 30
 let axis = address.get('axis') || 'steps', zoom = address.get('zoom')?.split(',').map(Number);
 
-// A row of the table, which is the legend too, is a run or the mean of a group. Several groups have a colour each.
-const rows = groups.flatMap((group, g) => {
-  const alone = groups.length < 2, style = i => `--c: var(--c${(alone ? i : g) % 7})`, several = group.runs.length > 1;
-  const members = group.runs.map(i =>
-    Object.assign(runs[i], {runs: [i], kind: several ? 'inner' : '', style: style(i)}));
-  return several ? [{...group, kind: 'group', style: alone ? '--c: var(--ink)' : style()}, ...members] : members;
-});
+// A row of the table, which is the legend too, is a run or the mean of a group.
+rows.filter(({kind}) => kind !== 'group').forEach(row => Object.assign(runs[row.runs[0]], row));
 const shown = row => row.runs.some(i => !off.has(runs[i].name));
 const coloured = ({name, style}) => html`<b style="${style}; color: var(--c)">${name}</b>`;
-const filled = (_, i) => runs.some(({cells}) => cells[i] !== '-');
+const columns = Object.keys(rows[0].cells).filter(name => rows.some(({cells}) => cells[name] !== '-'));
 const describe = card => [...runs.length > 1 ? [runs[card.run].name] : [], card.title, ...card.facts].join(', ');
 const COLOURS = ['#4a4f57', '#f2777a', '#79c98a', '#e6c15c', '#7ab0f5', '#d096e0', '#5fc9d6', '#f4f4f0'];
 const terminal = text => html`${text.split(/\x1b\[([\d;]*)m/).map((part, i, parts) => {     // as a terminal colours it
@@ -2399,13 +2401,6 @@ const terminal = text => html`${text.split(/\x1b\[([\d;]*)m/).map((part, i, part
     : /^(4|10)\d$/.test(code) ? `background: ${COLOURS[code % 10]}; color: #1a1d21` : '');
   return i % 2 ? '' : html`<span style="${style.join(';')}">${part}</span>`;
 })}`;
-
-// What a text recording showed after each event: all since the screen was cleared, without what else moves the cursor
-for (const card of cards.filter(({texts}) => texts)) {
-  let screen = '';
-  card.screens = card.texts.map(text =>
-    screen = (screen + text).split(/\x1b\[[23]J|\x1bc/).pop().replace(/\r|\x1b\[[0-9;?]*[@-ln-~]/g, ''));
-}
 const media = ({trouble, screens, file, link}, label) =>
   trouble ? html`<p>This recording cannot be shown: ${trouble}</p>`
   : screens ? html`<pre class="media" role="img" aria-label="${label}">${terminal(screens[0])}</pre>`
@@ -2417,10 +2412,10 @@ document.title = `${data.title} · report`;
 fill(document.body, html`<header><h1>${data.title}</h1>
 <p>${data.news} · written ${new Date(data.written * 1000).toLocaleString('sv')}</p></header><p>${data.note}</p><main>
 <div class="table" tabindex="0" role="region" aria-label="Numbers of every run"><table><thead><tr>
-  ${['Run', ...data.columns.filter(filled)].map(name => html`<th scope="col">${name}</th>`)}</tr></thead><tbody>
+  ${['Run', ...columns].map(name => html`<th scope="col">${name}</th>`)}</tr></thead><tbody>
   ${rows.map(({name, kind, style, cells}) => html`<tr class="${kind}" style="${style}">
   <th scope="row"><label><input type="checkbox">${name}</label></th>
-  ${cells.filter(filled).map(cell => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div>
+  ${columns.map(name => html`<td>${cells[name]}</td>`)}</tr>`)}</tbody></table></div>
 <section aria-label="Curves" ${runs.some(run => run.training.length) ? '' : 'hidden'}><div class="bar"><h2>Curves</h2>
   <label>Smoothing <input type="range" id="smooth" max="${Math.log10(longest)}" step="any"> <output></output></label>
   <label>Axis <select id="axis">${['steps', 'episodes', 'time'].map(name => html`<option>${name}`)}</select></label>
@@ -2711,11 +2706,8 @@ def _say(text: str) -> None:
 
 def _summary_text(curves: List[_Curve], note: str) -> str:
     """A table with a row per group and run, of the columns that are known and fit; and a line on the newest run."""
-    rows = [["Run", *_COLUMNS]]
-    for group in _groups(curves):
-        several = len(group["runs"]) > 1
-        rows += [[group["name"], *group["cells"]]] * several
-        rows += [["  " * several + curves[index].name, *_cells([curves[index].summary])] for index in group["runs"]]
+    rows = [("  " * (row["kind"] == "inner") + row["name"], *row["cells"].values()) for row in _rows(curves)]
+    rows.insert(0, ("Run", *_cells([curves[0].summary])))
     # Steps per second follow from two other columns, and their room is for names.
     names, *columns = [column for column in zip(*rows) if column[0] != "Steps/s" and set(column[1:]) != {"-"}]
     widths = [max(map(len, column)) + 2 for column in columns]

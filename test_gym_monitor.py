@@ -3013,7 +3013,7 @@ def test_watch_waits_for_a_run_and_prints_a_line_as_episodes_arrive(tmp_path, ct
         lines = [process.stdout.readline() for line in range(6)]
         assert lines[4] == "The page: %s\n" % page
         assert re.match(r"\d\d:\d\d:\d\d  episodes: 3, last 100: 2, .* \(run\)$", lines[5])
-        assert re.search('"refresh":0.2,.*"cells":."3"', page.read_text(encoding="utf-8"))
+        assert re.search('"refresh":0.2,.*"cells":{"Episodes":"3"', page.read_text(encoding="utf-8"))
         process.send_signal(ctrl_c)
         assert process.wait(60) == 0
 
