@@ -2251,7 +2251,7 @@ def _address(path: str, folder: Optional[str]) -> str:
     return f"data:{kind};base64,{base64.b64encode(_read_file(path)).decode('ascii')}"
 
 
-def _page(curves: List[_Curve], folder: Optional[str], note: str = "", refresh: Optional[float] = None) -> str:
+def _page(curves: List[_Curve], folder: Optional[str], note: str = "", refresh: float = 0) -> str:
     """The whole page, to be put into a folder or, with its videos inside it, anywhere."""
     env_ids = sorted({curve.group[0] for curve in curves} - {_UNKNOWN, "None"}) or [curves[0].name]
     measures = {name: {"name": name, "truth": set(map(type, values)) <= {bool, type(None)}}
@@ -2735,12 +2735,12 @@ def _csv_text(curves: List[_Curve]) -> str:
 
 
 def _publish(curves: List[_Curve], note: str, dirs: Sequence[str], form: Optional[str], html: Optional[str],
-             embed: bool, refresh: Optional[float], again: bool) -> None:
+             embed: bool, watch: bool, again: bool) -> None:
     """Write the page, and print the summary (its last line, if `again`), or the numbers as JSON or CSV."""
     path = html or os.path.join(dirs[0], _REPORT_NAME)
     if html or not form:
         folder = None if embed else os.path.dirname(os.path.abspath(path))
-        page = _page(curves, folder, note, refresh).encode("utf-8", "replace")
+        page = _page(curves, folder, note, _REFRESH_SECONDS * watch).encode("utf-8", "replace")
         if not html:
             _write_atomically(path, page)
         else:  # in place: what is a link, a pipe or a device stays one
@@ -2760,24 +2760,22 @@ def _run_report(dirs: Sequence[str], form: Optional[str] = None, html: Optional[
                 watch: bool = False) -> None:
     """Report on the directories: once, or with `watch` whenever a run has begun or changed, until Ctrl-C."""
     seen: Any = None
-    while True:
+    while watch or seen is None:
         began = time.monotonic()
         try:
             curves, note = _read_curves(dirs)
             found: Any = [(curve.summary, curve.state()) for curve in curves]
             if found != seen:
-                _publish(curves, note, dirs, form, html, embed, _REFRESH_SECONDS if watch else None,
-                         again=isinstance(seen, list))
+                _publish(curves, note, dirs, form, html, embed, watch, again=isinstance(seen, list))
         except (Error, OSError) as problem:
             if not watch:
                 raise
             found = str(problem)
             if found != seen:
                 _say(f"Waiting; Ctrl-C ends it. {problem}")
-        if not watch:
-            return
         seen = found
-        time.sleep(max(_REFRESH_SECONDS, 5 * (time.monotonic() - began)))  # reading a long run takes a while
+        if watch:
+            time.sleep(max(_REFRESH_SECONDS, 5 * (time.monotonic() - began)))  # reading a long run takes a while
 
 
 def _parser() -> Any:
