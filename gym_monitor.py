@@ -33,7 +33,7 @@ Who calls whom:
 
 The sections, in reading order; each uses only those above it:
 
-    Errors and schedules     what is raised on purpose; which episodes get a video
+    Errors and schedules     what is raised on purpose; warnings; which episodes get a video
     Files                    creating, replacing and reading them, so that none is torn, overwritten or a trap
     Exit and forks           what becomes of open files when the interpreter ends, or the process forks
     Statistics               StatsRecorder and its journal
@@ -198,7 +198,7 @@ _pwrite: Callable[[int, bytes, int], int] = getattr(os, "pwrite", _seek_and_writ
 class _File:
     """A file that grows: the journal, or a recording that we encode ourselves. `Error` if it cannot be written.
 
-    It is a descriptor rather than a file object. A number has neither a lock, which a fork could find held, nor a
+    It is a descriptor rather than a file object. A descriptor has neither a lock, which a fork could find held, nor a
     finalizer, which could run before that of the owner. `tail` is the number of episodes or frames in it and its size,
     as one value that is replaced after the write: after an interrupt or a full disk the next call writes to the same
     place, so nothing is doubled or torn.
@@ -281,7 +281,7 @@ def _read_json(path: str) -> Dict[str, Any]:
 # Exit and forks
 # ---------------------------------------------------------------------------------------------------------------------
 
-# Every object that has had open files or processes, until the garbage collector takes it, before it calls `__del__`.
+# All that have had files or processes open, while they live. The garbage collector forgets one before its `__del__`.
 _owners: "weakref.WeakValueDictionary[int, _Owner]" = weakref.WeakValueDictionary()
 
 
@@ -293,7 +293,7 @@ class _Owner:
     """Has files open. `close` completes them, also when it is dropped or at exit; a forked child calls `abandon`."""
 
     close: Any
-    abandon: Any    # closes what is open, and leaves the files as they are
+    abandon: Any    # closes what is open, leaves the files as they are, and keeps `why` for who steps on
     settled = True  # whether nothing is open and nothing will follow
     _told_multiprocessing = 0  # the pid of the process in which multiprocessing knows of `_close_all`
 
@@ -315,7 +315,7 @@ class _Owner:
                 _warn_once(str(problem))
 
     def __del__(self) -> None:
-        if not self.settled and not sys.is_finalizing():  # then `_close_all` has tried already
+        if not self.settled and not sys.is_finalizing():  # at finalization `_close_all` has tried already
             self._close_quietly()
             self.abandon()
 
@@ -341,7 +341,7 @@ if hasattr(os, "register_at_fork"):  # from CPython 3.7 on
 # Statistics
 # ---------------------------------------------------------------------------------------------------------------------
 
-# The first three columns are Stable-Baselines3's: return, length and end of an episode. `type` is ours.
+# The first three are Stable-Baselines3's: an episode's return, length, and end in seconds since `t_start`.
 _JOURNAL_COLUMNS = ("r", "l", "t", "type")
 _GYM_COLUMNS = ("timestamps", "episode_lengths", "episode_rewards", "episode_types")
 
@@ -393,7 +393,7 @@ class StatsRecorder(_Owner):
         Error: the files cannot be made, or belong to another recorder.
     """
 
-    # Of each completed episode: return, steps, type, and its end in seconds since `t_start` and since the epoch.
+    # Of each completed episode: return, steps, end in seconds since `t_start`, type, and end since the epoch.
     episode_rewards = property(lambda self: [episode[0] for episode in self._episodes])
     episode_lengths = property(lambda self: [episode[1] for episode in self._episodes])
     episode_times = property(lambda self: [episode[2] for episode in self._episodes])
@@ -418,9 +418,9 @@ class StatsRecorder(_Owner):
         # The wall clock may be set while we record, so it is read once; from then on a steady clock counts.
         self.t_start, self._clock_start = time.time(), time.perf_counter()
         self._journal: Optional[_File] = None
-        self._cells: Dict[int, str] = {}  # the keyword cells of rows that still wait, by the episode's number
+        self._cells: Dict[int, str] = {}  # the keyword cells of rows that still wait, by the place in `_episodes`
         self._next_try = 0.0  # when to write again after the disk was full, by the steady clock
-        # At exit a thread may still be training, and a signal handler may interrupt a row.
+        # A lock, as a thread may still be training at exit; reentrant, as a signal handler may interrupt a row.
         self._lock = threading.RLock()
         if self.directory is not None:
             self.path = os.path.join(self.directory, file_prefix + ".stats.json")
@@ -466,7 +466,7 @@ class StatsRecorder(_Owner):
     def record(self, reward: float, length: int, type: str, start: float, info: Any = None) -> Dict[str, Any]:
         """Record an episode that began at `start` (`time.perf_counter`) and ends now; return its `info["episode"]`."""
         now = time.perf_counter()
-        summary = {"r": reward, "l": length, "t": now - start}
+        summary = {"r": reward, "l": length, "t": now - start}  # how long it took; the journal's t is when it ended
         if self.info_keywords:
             chosen = {word: info[word] for word in self.info_keywords if isinstance(info, dict) and word in info}
             summary.update(chosen)
@@ -495,7 +495,7 @@ class StatsRecorder(_Owner):
                     self._cells.pop(number, None)
 
     def journal_owner(self) -> str:
-        """"ours"; "nobody's" once the journal was removed; "another's" once another recorder has taken its name."""
+        """Who has the name: "ours", "nobody's" (removed), "another's". Once ours is closed, any file there is ours."""
         with contextlib.suppress(OSError):
             found = os.lstat(self.journal_path)
             ours = self._journal is None or os.path.samestat(os.fstat(self._journal.descriptor), found)
@@ -570,11 +570,11 @@ def _library_version(env: Any) -> Tuple[str, Tuple[int, ...]]:
 
 def _reward_done_info(result: Any) -> Tuple[Any, bool, Any]:
     """The reward of a step, whether the episode is over, and the info, of a result in any of the forms there are."""
-    with contextlib.suppress(TypeError, ValueError, AttributeError, RuntimeError):  # torch's: the truth of two elements
+    with contextlib.suppress(TypeError, ValueError, AttributeError, RuntimeError):  # torch: two elements have no truth
         if type(result) is not tuple and hasattr(result, "last"):  # dm_env's TimeStep, which has no info
             return result.reward, bool(result.last()), None
         if len(result) in (4, 5):
-            return result[1], bool(result[2] or result[-2]), result[-1]
+            return result[1], bool(result[2] or result[-2]), result[-1]  # of four values, both are `done`
     raise Error(f"step() has to answer four values, as in gym, or five, as in gymnasium, not {repr(result):.200}.")
 
 
@@ -595,7 +595,7 @@ def _renderer(env: Any) -> Optional[Tuple[Callable[[], Any], Optional[bool]]]:
     if mode in ("rgb_array", "ansi"):
         return render, mode == "ansi"
     inner = getattr(getattr(env, "unwrapped", None), "render", render)  # wrappers accept any argument
-    takes_mode = _takes_mode(render) and _takes_mode(inner)
+    takes_mode = _takes_mode(render) and _takes_mode(inner)  # as before gym 0.25; later, a mode of None draws nothing
     modes = metadata.get("render.modes", metadata.get("render_modes"))
     for mode in ("rgb_array", "ansi") if chosen is None and (takes_mode or not hasattr(env, "render_mode")) else ():
         if modes is None or mode in modes:
@@ -678,7 +678,7 @@ def _checked_directory(directory: Any) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 # Encoders
 # ---------------------------------------------------------------------------------------------------------------------
-# An encoder writes one video. It creates the file, takes the frames as they come, and keeps none of them in memory:
+# An encoder, made with (path, fps, first frame), writes one video and keeps at most its newest frame in memory:
 #     write(frame)     add a frame; an Error where that cannot be done
 #     end()            no frame will follow; may be called again, if an interrupt cut it short
 #     finished(wait)   whether the file is whole; with `wait`, wait for that; an Error if it never will be
@@ -849,7 +849,8 @@ def _kill(process: Any) -> None:
 
 @functools.lru_cache(maxsize=None)
 def _ask_ffmpeg(program: str) -> Any:
-    """Ask an ffmpeg, once, which encoders it has; None if it has none for us, or cannot even answer."""
+    """Ask an ffmpeg, once, for its version and codec; None if it has none for us, or cannot even answer.
+    `proven`: it has made a video; `works`: it may be used again."""
     try:
         with _naming(program, "run"):
             process: Any = subprocess.Popen([program, "-encoders"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -890,19 +891,19 @@ class _FFmpegEncoder:
     """H.264 in MP4 by an ffmpeg that is handed the frames' own memory through a pipe."""
 
     content_type = "video/mp4"
-    _process: Any = None
+    _process: Any = None  # for `__del__`, if `__init__` failed
 
     def __init__(self, path: str, fps: float, picture: memoryview) -> None:
         ffmpeg = _find_ffmpeg()
         if ffmpeg is None:
             raise DependencyNotInstalled("There is no ffmpeg that works any more.")
-        self._ffmpeg, self._path, self._owner = ffmpeg, path, os.getpid()
+        self._ffmpeg, self._path, self._pid = ffmpeg, path, os.getpid()
         # A name relative to its folder, so that the metadata holds no path; `file:` allows it any character.
         folder, name = os.path.split(path)
         command = _ffmpeg_command(ffmpeg, picture.shape or (), fps, name)
         self.version = {"backend": "ffmpeg", "version": ffmpeg.version, "cmdline": ["ffmpeg"] + command[1:]}
         with _naming(path):
-            open(path, "xb").close()
+            open(path, "xb").close()  # fails if the name exists, even as a link; ffmpeg -y then writes into ours
             # ffmpeg's messages go to an unnamed file, because a pipe would have to be read; beside the video, as other
             # places need not be writable; unbuffered, because a buffer's lock could be held in a fork.
             self._words = tempfile.TemporaryFile(buffering=0, dir=folder, prefix=FILE_PREFIX + ".tmp.", suffix=".tmp")
@@ -912,7 +913,7 @@ class _FFmpegEncoder:
         with contextlib.suppress(ImportError, OSError, ValueError):  # a wider pipe: only Linux has it, and may refuse
             import fcntl
             fcntl.fcntl(self._process.stdin, getattr(fcntl, "F_SETPIPE_SZ", 1031), 1 << 20)
-        # It puts a limit on waiting for ffmpeg to read. Windows lacks it, so there a write may block.
+        # Polling limits the wait for ffmpeg to read. Windows has no poll, so there a write may block.
         self._poll: Any = select.poll() if hasattr(select, "poll") else None
         if self._poll is not None:
             os.set_blocking(self._process.stdin.fileno(), False)
@@ -961,9 +962,9 @@ class _FFmpegEncoder:
         return Error(f"{what}: {last or 'exit status %s' % self._process.returncode}")
 
     def close(self) -> None:
-        if self._owner == os.getpid():
+        if self._pid == os.getpid():
             _kill(self._process)
-        self._process.returncode = self._process.returncode or 0  # in a forked child: only the parent may wait for it
+        self._process.returncode = self._process.returncode or 0  # a forked child must not wait for its parent's
         with contextlib.suppress(OSError):
             self._process.stdin.close()
             self._words.close()
@@ -985,7 +986,7 @@ class VideoRecorder(_Owner):
     """Record one video of an environment, frame by frame.
 
     A video is begun, captured frame by frame, ended (no frame will follow) and settled (its file is final). It is given
-    up where the renderer raises, a frame is no picture, or the encoder fails or hangs: no exception leaves this class.
+    up where the renderer raises, a frame is no picture, or the encoder fails or hangs: that is logged, and not raised.
     Or it is dropped, as if it had never been made.
 
     Args:
@@ -1018,7 +1019,7 @@ class VideoRecorder(_Owner):
         self.env, self.metadata, self.frames_per_sec = env, dict(metadata or {}), _frame_rate(env, fps)
         self.path: Any = None
         self.frames, self.broken = 0, False
-        self.taken: Optional[List[Any]] = None  # where to keep frames taken from a `rgb_array_list` that others want
+        self.taken: Optional[List[Any]] = None  # a list for the frames taken, which `Monitor.render` owes the user
         self._shape: Any = None
         self._encoder: Any = None
         if path is not None and base_path is not None:
@@ -1173,20 +1174,21 @@ class _Run(NamedTuple):
     videos: List[Tuple[str, str]] = []  # recordings (empty: given up or missing) and their metadata
 
 
-def _make_run(path: str, name: str, header: Dict[str, Any], start: Any, *columns: Any) -> _Run:
-    """A run of these columns of episodes; an `Error` if they are not lists of equal length of what they should be."""
+def _make_run(path: str, name: str, header: Dict[str, Any], initial_reset: Any, *columns: Any) -> _Run:
+    """A run of four columns (times, lengths, returns, types); an `Error` if they are not such lists, equally long."""
     times, lengths, returns, types = columns
     try:
         if not all(isinstance(column, list) and len(column) == len(times) for column in columns):
             raise ValueError("its lists are missing or not equally long")
         # `sum` checks at the speed of C: a TypeError for what is no number, an OverflowError for what is too large.
-        steps, _, last = sum(lengths), sum(returns, 0.0), sum(times, 0.0 if start is None else 0.0 + start)
-        if type(steps) is not int or steps > 10**18 or min(lengths, default=0) < 0 or not math.isfinite(last) or not (
+        start = 0.0 if initial_reset is None else 0.0 + initial_reset
+        steps, _, total = sum(lengths), sum(returns, 0.0), sum(times, start)
+        if type(steps) is not int or steps > 10**18 or min(lengths, default=0) < 0 or not math.isfinite(total) or not (
                 set(types) <= {"t", "e"}):
             raise ValueError("a time, a length or a type is impossible")
     except (ValueError, TypeError, OverflowError) as problem:
         raise Error(f"{path} does not hold statistics of episodes: {problem}.") from problem
-    reset = next(moment for moment in (start, *times[:1], header.get("t_start"), 0.0) if moment is not None)
+    reset = next(moment for moment in (initial_reset, *times[:1], header.get("t_start"), 0.0) if moment is not None)
     first, env_id = header.get("first_episode_id"), header.get("env_id")
     return _Run(name, "" if env_id is None else str(env_id), str(header.get("gym_version", "none")),
                 header.get("t_start", reset), reset, first if isinstance(first, int) else 0, *columns)
@@ -1254,36 +1256,37 @@ def _read_manifest(path: str) -> Tuple[str, Dict[str, Any]]:
 
 
 def _read_metadata(path: str) -> Dict[str, Any]:
-    """The metadata of a recording; empty where they can't be read, because a picture is not worth an error."""
+    """A recording's metadata, or a manifest; empty where it cannot be read, as a picture is not worth an error."""
     with contextlib.suppress(Error):
         return _read_json(path)
     return {}
 
 
-def _read_run(dir: str, infix: str, names: List[str], metadata: List[str]) -> _Run:
+def _read_run(dir: str, infix: str, names: List[str], metadata_paths: List[str]) -> _Run:
     """One run: from its journal or, where it has none, as gym's, from the files that its manifest names."""
     journal, manifest = f"{FILE_PREFIX}.episode_batch.{infix}.monitor.csv", f"{MANIFEST_PREFIX}.{infix}.manifest.json"
-    path = os.path.join(dir, manifest) if manifest in names else None
-    if path is None or journal in names:
+    manifest_path = os.path.join(dir, manifest) if manifest in names else None
+    if manifest_path is None or journal in names:
         run = _read_journal(os.path.join(dir, journal), infix)
     else:
-        stats, env_info = _read_manifest(path)
+        stats, env_info = _read_manifest(manifest_path)
         run = _read_statistics(stats, infix, dict({"env_id": _UNKNOWN}, **env_info))
     videos = []
-    for video in metadata:
-        content = _read_metadata(video)
-        recordings = [video[:-len(".meta.json")] + ending for ending in [*_ENCODERS, ".json"]]  # .json is gym's text
+    for metadata_path in metadata_paths:
+        content = _read_metadata(metadata_path)
+        stem = metadata_path[:-len(".meta.json")]
+        recordings = [stem + ending for ending in [*_ENCODERS, ".json"]]  # .json is gym's text
         found = next(filter(_is_file, recordings), None)
         if content.get("broken") or not (found or content.get("empty")):
-            videos.append(("", video))
-        elif found and not content.get("empty") and (run.journal is None or _is_whole(found)):  # gym's: unknown
-            videos.append((found, video))
-    return run._replace(manifest=path, videos=videos)
+            videos.append(("", metadata_path))  # given up, or removed
+        elif found and not content.get("empty") and (run.journal is None or _is_whole(found)):  # gym's cannot be told
+            videos.append((found, metadata_path))
+    return run._replace(manifest=manifest_path, videos=videos)
 
 
 def _read_runs(dir: str, strict: bool = True) -> List[_Run]:
     """All runs in a directory, sorted by name; an `Error` if there are none, or a file is not what it should be.
-    Unless `strict`, such a run is left out with a warning."""
+    Unless `strict`, such a run is left out with a warning, none may be left, and Stable-Baselines3's are not read."""
     with _naming(dir, "read"):
         names = sorted(os.listdir(dir))
     metadata: Dict[str, List[str]] = {}
@@ -1360,7 +1363,7 @@ def load_env_info_from_manifests(manifests: Iterable[str], dir: _PathLike) -> Di
 
 
 def merge_stats_files(paths: Iterable[str]) -> Tuple[Any, ...]:
-    """Merge several stats.json, as gym does, into a tuple of the entries below, which `load_results` explains."""
+    """Merge several stats.json, as gym does: (sources, first resets, times, lengths, returns, types, first reset)."""
     merged, _ = _merge([_read_statistics(path) for path in paths])
     return tuple(merged[key] for key in ("data_sources", "initial_reset_timestamps", *_GYM_COLUMNS,
                                          "initial_reset_timestamp"))
@@ -1370,7 +1373,7 @@ def merge_stats_files(paths: Iterable[str]) -> Tuple[Any, ...]:
 # Recording
 # ---------------------------------------------------------------------------------------------------------------------
 
-_MOST_ENCODERS = 8  # So many videos of a process are filmed or finished at a time: an ffmpeg takes 75 MB.
+_MOST_ENCODERS = 8  # At most so many videos of a process are filmed or finished at a time: an ffmpeg takes 75 MB.
 
 
 class _Clips:
@@ -1384,14 +1387,14 @@ class _Clips:
         self.env, self.stats, self.schedule, self.options = env, stats, schedule, options
         self.base = os.path.join(stats.directory or "", f"{FILE_PREFIX}.video.{infix}")  # the beginning of every path
         self.trigger = options.step_trigger if stats.directory is not None else None
-        self.newest = VideoRecorder(env, enabled=False)  # takes frames until it has ended, as this one has already
+        self.newest = VideoRecorder(env, enabled=False)  # the video begun last, filming or ended; this one is off
         self.unfinished: List[VideoRecorder] = []   # in the order in which they began
         self.episode_videos: List[VideoRecorder] = []   # begun in the episode under way
         self.videos: List[Tuple[str, str]] = []     # those that are complete: recording and metadata
         self.taken: List[Any] = []                  # frames of a `rgb_array_list` that `render` still has to show
 
     def begin_episode(self, number: int, step: Optional[int], metadata: Dict[str, Any]) -> None:
-        """Begin an episode, by a reset or in the step of that number, and film its first frame."""
+        """Begin episode `number`, by a reset or in the `step` of that number (from 0), and film its first frame."""
         self.drop_episode()  # the videos of one that has ended are not in there any more
         self.taken.clear()
         if self.schedule is not disable_videos and _ask(self.schedule, number, otherwise=False):
@@ -1434,7 +1437,7 @@ class _Clips:
         return oldest.close()
 
     def end_episode(self, episode: Episode) -> None:
-        """The episode is over: end its video, unless it has a length of its own, and ask whether it stays."""
+        """The episode is over: ask whether its video stays, and end it unless it runs on (`video_length` alone)."""
         keep = self.options.keep_video
         for clip in self.episode_videos:
             if clip.metadata.get("episode_id") != episode.episode_id:
@@ -1446,7 +1449,7 @@ class _Clips:
         self.episode_videos = []
 
     def drop_episode(self) -> None:
-        """The episode is not counted: its videos go with it."""
+        """Remove the videos that began in this episode: it does not count, or `keep_video` does not want them."""
         for clip in self.episode_videos:
             self.unfinished = [other for other in self.unfinished if other is not clip]
             self.videos = [video for video in self.videos if video[0] != clip.path]
@@ -1465,7 +1468,7 @@ class _Clips:
 
 
 class _Recording(_Owner):
-    """What happens between `start` and `close`: the episodes, and which files they become.
+    """What happens between `start` and `close`, or in memory alone: the episodes, and which files they become.
 
     `Monitor` is the layer around it that passes for an environment. They are two objects because CPython, up to 3.11,
     looks up every attribute more slowly on a class with `__getattr__`: 150 ns per step (.ci/bench.py, step).
@@ -1473,8 +1476,8 @@ class _Recording(_Owner):
     Attributes:
         phase: "pause" between episodes, "episode", "broken" after an exception in the middle of one, "closed".
         aside: whether `step` has to look further than at the plain case. It follows from the rest: see `_enter`.
-        four: whether a step is expected to have four values, as the last one that did not have five.
-        rewards: those of the episode under way, in the list of `stats`. A step is counted by appending its reward.
+        four: whether a step is expected to have four values in place of five, as the last one had.
+        rewards: the very list `stats.rewards`, of the episode under way. To count a step is to append its reward.
         summary: what `info["episode"]` said last.
         pending_warning: a warning for whoever takes the next step, because that is not recorded.
         next_writing: when statistics and manifest may be written at a reset again, by the steady clock.
@@ -1528,12 +1531,12 @@ class _Recording(_Owner):
         if self.phase != "episode":  # closed or broken: pass the step on uncounted
             result = self.env.step(action)
             if self.phase == "broken" and self.stats.autoreset and _reward_done_info(result)[1]:
-                self._begin_episode()
+                self._begin_episode()  # the step has reset the environment, so the next episode counts
             return result
-        self.phase = "broken"  # until the step is counted: an exception leaves it so
+        self._enter("broken")  # until the step is counted: an exception leaves it so
         result = self.env.step(action)
         done, info = self._count_any_form(result)
-        if not (done and self.stats.autoreset):  # which would show the next episode already
+        if not (done and self.stats.autoreset):  # then the environment shows the next episode already
             self.clips.film(self.stats.total_steps - 1, {"episode_id": self.stats.episode_id})
         if done:
             self._end_episode(info)
@@ -1578,7 +1581,7 @@ class _Recording(_Owner):
             return self.env.reset(**kwargs)
         if self.phase == "episode" and self.rewards and not self.options.allow_early_resets:
             raise Error("Pass allow_early_resets=True to drop unfinished episodes: this one is not over.")
-        self.phase, self.aside = "broken", True  # until the episode has begun
+        self._enter("broken")  # until the episode has begun
         result = self.env.reset(**kwargs)
         self._begin_episode()
         return result
@@ -1586,7 +1589,7 @@ class _Recording(_Owner):
     def _begin_episode(self, step: Optional[int] = None) -> None:
         """Begin an episode, by a reset or in the step of that number. One that is under way is dropped."""
         self.stats.after_reset(None)
-        if self.clips.schedule is not disable_videos or self.clips.active:
+        if self.clips.schedule is not disable_videos or self.clips.active:  # else there is nothing to film or to drop
             number = self.stats.episode_id
             self.clips.begin_episode(number, step, {"episode_id": number})
         self._enter("episode")
@@ -1658,14 +1661,14 @@ def _info_of_one(infos: Any, index: int) -> Dict[str, Any]:
 
 
 class _VectorRecording(_Recording):
-    """The recording of a vector environment. Its videos are of the first sub-environment.
+    """The recording of a vector environment; its videos show the first sub-environment. `aside` and `four` are unused.
 
     Attributes:
         returns: an array of the environment's own kind (numpy's, or torch's) with the rewards summed so far.
-        under_way: of each sub-environment's episode, the steps before it, its begin and type; None: it does not count.
+        under_way: per sub-environment (steps before its episode, time it began, its type); None: it does not count.
         resetting: the sub-environments that the next step only resets.
-        steps: since the start; one is a step of every sub-environment.
-        first_number: the number of the first sub-environment's next episode, which counts only its own from the start.
+        steps: calls of `step` since the start, each of which is a step of every sub-environment.
+        first_env_episode: the number of the first sub-environment's episode, for the schedule: it counts no others.
         same_step: whether the step that ends an episode begins the next one; None until that is known.
     """
 
@@ -1674,7 +1677,7 @@ class _VectorRecording(_Recording):
         self.returns: Any = None
         self.under_way: List[Optional[Tuple[int, float, str]]] = []
         self.resetting: List[int] = []
-        self.steps, self.first_number = 0, self.stats.first_episode_id
+        self.steps, self.first_env_episode = 0, self.stats.first_episode_id
         mode = _env_metadata(self.env).get("autoreset_mode")
         self.same_step = None if mode is None else "same" in str(getattr(mode, "value", mode)).lower()
 
@@ -1690,7 +1693,7 @@ class _VectorRecording(_Recording):
                 self.returns = _zeros(ended)
             self.returns += rewards.detach() if hasattr(rewards, "detach") else rewards  # no graph of torch's is kept
             self.steps += 1
-            self.stats.other_steps += len(self.under_way) - len(self.resetting)
+            self.stats.other_steps += len(self.under_way) - len(self.resetting)  # here they are all the steps there are
             reset, self.resetting = self.resetting, []
             if reset:
                 self._begin_episodes(reset, self.steps - 1)  # for them this step was a reset, and its reward none
@@ -1698,7 +1701,7 @@ class _VectorRecording(_Recording):
             if any_ended and self.same_step is None:
                 self.same_step = self._resets_in_the_same_step(infos)
             if self.clips.active and self.under_way[0] is not None and 0 not in reset and not (
-                    self.same_step and ended[0]):  # which would show the next episode already
+                    self.same_step and ended[0]):  # then it shows the next episode already
                 self.clips.film(self.steps - 1, {"sub_environment": 0})
             if any_ended:
                 self._end_episodes(ended, infos)
@@ -1726,11 +1729,11 @@ class _VectorRecording(_Recording):
                 self.returns[index] = 0.0
             self.under_way[index] = self.steps, now, self.stats.type
         if 0 in indices:
-            self.clips.begin_episode(self.first_number, step, {"sub_environment": 0})
+            self.clips.begin_episode(self.first_env_episode, step, {"sub_environment": 0})
         self._write_at_reset()
 
     def _end_episodes(self, ended: Any, infos: Any) -> None:
-        """Record the episodes that a step has ended, except those that an exception has struck."""
+        """Record the episodes that a step has ended, except those that an exception cut short."""
         key, indices = self.options.stats_key, [index for index, end in enumerate(ended.tolist()) if end]
         last, self.summary = self.summary, {"r": _zeros(ended), "l": ended * 0, "t": _zeros(ended)}
         counted = ended & False
@@ -1743,7 +1746,7 @@ class _VectorRecording(_Recording):
             for name, column in self.summary.items():
                 column[index] = summary[name]
             if index == 0:
-                self.first_number += 1
+                self.first_env_episode += 1
                 if key is not None:
                     info.setdefault(key, summary)
                 self.clips.end_episode(Episode(number, summary["r"], summary["l"], info))
@@ -1795,7 +1798,7 @@ class Monitor:
         mode: 'training' (the default) or 'evaluation': the type of the episodes.
         allow_early_resets: whether `reset` may be called in mid-episode. The unfinished episode is dropped.
         step_trigger: at which steps to begin a video, `int -> bool`, of the steps since the start, counted from 0.
-        video_length: frames after which a video ends, even past its episode (not with `keep_video`); None: as it ends.
+        video_length: frames after which a video ends, even past its episode (not with `keep_video`); None: with it.
         fps: frames per second of the videos, more than 0; None: what the environment's `metadata` says, else 30.
         stats_key: the entry of an episode's last `info` for its return "r", length "l" and seconds "t"; None: no entry.
         info_keywords: entries of the last `info` of an episode to write into the journal and into `info["episode"]`.
@@ -1817,7 +1820,7 @@ class Monitor:
     file_prefix = FILE_PREFIX
     class_name = classmethod(lambda cls: cls.__name__)  # by which gym's wrappers tell who is wrapped twice
     _recording_type: Type[_Recording] = _Recording
-    _numbers = itertools.count()
+    _numbers = itertools.count()  # the monitor ids of this process
 
     def __init__(self, env: Any, directory: Optional[_PathLike] = None, video_callable: _Schedule = None,
                  force: bool = False, resume: bool = False, write_upon_reset: bool = False,
@@ -1857,7 +1860,7 @@ class Monitor:
         if schedule is None:
             schedule = disable_videos if self._options.step_trigger else capped_cubic_video_schedule
         _check("video_callable", schedule, callable(schedule), "a function, None or False")
-        self.set_monitor_mode(mode)
+        self.set_monitor_mode(mode)  # checks it before anything changes; below it is set for the new recording
         uid_text, folder, first = _checked_uid(uid), _checked_directory(directory), 0
         with _naming(folder):
             os.makedirs(folder, exist_ok=True)
@@ -1891,7 +1894,7 @@ class Monitor:
         return sum(len(run.timestamps) for run in runs if uid in (None, run.name.partition(".")[2]))
 
     def _claim(self, uid_text: str, folder: str, *arguments: Any) -> None:
-        """Find an unused infix and record under it: creating the journal claims it, unless gym's files use the name."""
+        """Record under the first infix that no file has. Creating its journal claims it: who comes second tries on."""
         names = os.listdir(folder)
         while not self.enabled:
             infix = f"{next(self._numbers)}.{uid_text}"
@@ -1907,7 +1910,7 @@ class Monitor:
         return self._recording.step(action)
 
     def reset(self, **kwargs: Any) -> Any:
-        """Begin an episode, and return what the environment's `reset` returns. One that is under way is dropped."""
+        """Begin an episode; return what the environment's `reset` returns. One under way is dropped, where allowed."""
         return self._recording.reset(**kwargs)
 
     def render(self, *args: Any, **kwargs: Any) -> Any:
@@ -2089,7 +2092,7 @@ def _cells(summaries: List[Dict[str, Any]]) -> Dict[str, str]:
 
 
 class _Curve:
-    """What a directory recorded: the episodes of all its monitors, in the order in which they ended."""
+    """What a directory recorded, as the episodes of all its monitors ended. The page calls this a run."""
 
     def __init__(self, directory: str, name: str, runs: List[_Run]) -> None:
         merged, order = _merge(runs)
@@ -2293,7 +2296,7 @@ class Report:
         embed: whether the videos are put into the page itself, so that it can be sent alone.
 
     Attributes:
-        summary: the numbers of ``report --json``, of all directories together, and of each in a list ``"runs"``.
+        summary: the numbers of `report --json`, of all directories together, and of each in a list "runs".
         html: the page. It refers to the videos as a file in the first directory would, or holds them.
 
     Raises:
@@ -2458,7 +2461,7 @@ const extent = visible => {     // one point in a hundred is left out where that
   const pad = high - low > 1e-9 * Math.abs(high) ? (high - low) * .06 : Math.abs(high) * .1 || 1;
   return [low - pad, high + pad];
 };
-const LEFT = 64, RIGHT = 16, MARK = 11;
+const LEFT = 64, RIGHT = 16, MARK = 11;         // the margins, and the width of a video's mark
 const placeOf = ({run, place}) =>
   (runs[run].training.find(({episodes}) => episodes >= place) ?? runs[run].training.at(-1))[axis];
 const backdrop = ({w, width, base, from, to, visible, low, high, layers, X, Y, show, first}) => {
@@ -2525,7 +2528,7 @@ const update = () => {
 const zoomTo = part => { zoom = part; update(); };
 
 // Pointing, reading with the arrow keys, choosing a part by dragging; the drawing as a file
-const point = ({svg, tip, X, base, curves, w, show}, x, begun = x) => {
+const pointAt = ({svg, tip, X, base, curves, w, show}, x, begun = x) => {
   const found = curves.map(({line, style, name}) => ({...sorted(line, one => Math.abs(one.x - x))[0], style, name}));
   fill(tip, html`<table><tr>${['', 'Value', 'Mean', 'Step', 'Episode'].map(name => html`<th>${name}</th>`)}</tr>${
     found.slice(0, 20).map(one => html`<tr><th>${coloured(one)}</th>${[show(one.mean), show(one.y), number(one.steps),
@@ -2553,7 +2556,7 @@ for (const [i, plot] of measures.entries()) {
   svg.onclick = ({target}) => all('.card')[target.dataset.card]?.focus();
   svg.ondblclick = () => zoomTo();
   svg.onpointerdown = event => { begun = event.target.matches('.mark') ? undefined : at(event); };
-  svg.onpointermove = event => point(plot, at(event), event.buttons ? begun : undefined);
+  svg.onpointermove = event => pointAt(plot, at(event), event.buttons ? begun : undefined);
   svg.onpointerup = event => {
     const [from, to] = sorted([begun, at(event)]);
     begun = undefined;
@@ -2565,7 +2568,7 @@ for (const [i, plot] of measures.entries()) {
     if (!by || !line.length) return;
     event.preventDefault();
     read = Math.max(0, Math.min(line.length - 1, read + by));
-    point(plot, line[read].x);
+    pointAt(plot, line[read].x);
   };
 }
 
@@ -2693,7 +2696,7 @@ _REFRESH_SECONDS = 5  # With --watch, runs are read this often, and an open page
 
 
 def _say(text: str) -> None:
-    """Print a text in characters that the terminal has. Whoever reads it may stop to (`| head`); the work goes on."""
+    """Print a text in characters that the terminal has. Its reader may stop reading (`| head`); the work goes on."""
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     if not encoding.lower().startswith("utf"):
         text = text.replace("±", "+-").replace("·", "-")
@@ -2809,7 +2812,7 @@ def _parser() -> Any:
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the command line; `arguments` as in `sys.argv[1:]`. Return the exit status: 0, or 1 after a line on stderr.
 
-    Without arguments this is the program itself (of a zipapp, for one), and a status of 1 ends it.
+    Without arguments this is the program itself (a zipapp's, for one), and a status of 1 ends it.
     """
     options: Dict[str, Any] = {}
     try:
