@@ -178,13 +178,13 @@ def _remove(path: str) -> None:
 
 @contextlib.contextmanager
 def _naming(path: str, done: str = "written") -> Iterator[None]:
-    """A block in which an OSError becomes an Error that names the file."""
+    """A block in which an OSError, or a ValueError of an impossible name, becomes an Error that names the file."""
     try:
         yield
-    except OSError as problem:
-        if problem.errno is None:
+    except (OSError, ValueError) as problem:
+        if getattr(problem, "errno", 0) is None:
             raise  # not from the system: a signal handler of the user's raised it, such as an alarm's TimeoutError
-        raise Error(f"{path} cannot be {done}: {problem.strerror}.") from problem
+        raise Error(f"{path!s:.200} cannot be {done}: {getattr(problem, 'strerror', problem)}.") from problem
 
 
 def _seek_and_write(descriptor: int, content: bytes, offset: int) -> int:
@@ -607,8 +607,7 @@ def _renderer(env: Any) -> Optional[Tuple[Callable[[], Any], Optional[bool]]]:
 
 def _frame_rate(env: Any, fps: Optional[float]) -> float:
     """Frames per second: as asked for, else as the environment says, else 30."""
-    metadata = _env_metadata(env)
-    rates: List[Any] = [metadata.get("render_fps"), metadata.get("video.frames_per_second"), 30.0]
+    rates: List[Any] = [*map(_env_metadata(env).get, ("render_fps", "video.frames_per_second")), 30.0]
     for rate in rates if fps is None else [fps]:
         with contextlib.suppress(TypeError, ValueError, OverflowError):
             if not isinstance(rate, (str, bool, type(None))) and 0 < float(rate) < math.inf:
@@ -640,7 +639,6 @@ def _checked_options(options: Any) -> Any:
         isinstance(word, str) and re.match(r'[^",\s][^",\r\n]*\Z', word) for word in words)
         and len({*words, *taken}) == len(words) + len(taken),
            "a tuple of different names of entries, other than r, l, t and type")
-    options.info_keywords = tuple(words)
     return options
 
 
@@ -781,11 +779,11 @@ class _PngEncoder(_FileEncoder):
         return left, rows[0] // size, right - left + 1, (rows[-1] - rows[0]) // size + 1
 
     def end(self) -> None:
+        (frames, size), last = self.tail, _png_chunk(b"IEND", b"")
+        self.write_at(33, _png_chunk(b"acTL", struct.pack(">II", frames, 0)))  # after signature (8 bytes) and IHDR (25)
+        self.write_at(size, last)
         with _naming(self.path):
-            os.ftruncate(self.descriptor, self.tail[1])  # what an interrupt left of a frame
-        control = _png_chunk(b"acTL", struct.pack(">II", self.tail[0], 0))
-        self.write_at(33, control)  # after the signature (8 bytes) and IHDR (25)
-        self.write_at(self.tail[1], _png_chunk(b"IEND", b""))
+            os.ftruncate(self.descriptor, size + len(last))  # what an interrupt left of a frame
 
 
 def _columns(line: str) -> int:
@@ -844,13 +842,13 @@ def _kill(process: Any) -> None:
                 os.killpg(process.pid, signal.SIGKILL)
             else:
                 process.kill()
-        process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # of a lock in Popen that Ctrl-C left taken
+            process.wait(ENCODER_TIMEOUT)
 
 
 @functools.lru_cache(maxsize=None)
 def _ask_ffmpeg(program: str) -> Any:
-    """Ask an ffmpeg, once, for its version and codec; None if it has none for us, or cannot even answer.
-    `proven`: it has made a video; `works`: it may be used again."""
+    """Ask an ffmpeg, once, for version and codec; None if it cannot be used. `proven`: it has made a video for us."""
     try:
         with _naming(program, "run"):
             process: Any = subprocess.Popen([program, "-encoders"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -892,6 +890,7 @@ class _FFmpegEncoder:
 
     content_type = "video/mp4"
     _process: Any = None  # for `__del__`, if `__init__` failed
+    _ended = 0.0
 
     def __init__(self, path: str, fps: float, picture: memoryview) -> None:
         ffmpeg = _find_ffmpeg()
@@ -936,7 +935,7 @@ class _FFmpegEncoder:
 
     def end(self) -> None:
         """Say that no frame will follow. ffmpeg drops a frame that an interrupt cut short."""
-        self._ended = time.monotonic()  # `finished` counts from here
+        self._ended = self._ended or time.monotonic()  # `finished` counts from here
         with contextlib.suppress(OSError):  # ffmpeg is gone, as `finished` will find
             self._process.stdin.close()
 
@@ -1051,7 +1050,7 @@ class VideoRecorder(_Owner):
         except Exception as problem:  # whatever a renderer raises costs the video, and not the training
             self._give_up(problem)
             return
-        if frame is None:
+        if frame is None or self.ended is not None:  # a signal handler or a fork may have ended it meanwhile
             return
         try:
             if self._encoder is None:
@@ -1094,20 +1093,22 @@ class VideoRecorder(_Owner):
         """Say that no frame will follow. The encoder may take a moment longer than this call."""
         if self.ended is not None:
             return
+        self.ended = time.monotonic()  # first: no frame may follow, even if an interrupt cuts the rest short
         try:
             if self._encoder is not None:
                 self._encoder.end()
             self._write_metadata(self.empty)
         except Error as problem:
             self._give_up(problem)
-        self.ended = time.monotonic()  # last: if an interrupt comes before, another call tries again
 
     def close(self, wait: bool = True) -> bool:
         """End the video, and tell whether its file is final; with `wait`, wait until it is. May be called again."""
         self.end()
         try:
-            if self._encoder is not None and not self._encoder.finished(wait):
-                return False
+            if self._encoder is not None:
+                self._encoder.end()  # again: an interrupt may have cut it short
+                if not self._encoder.finished(wait):
+                    return False
         except Error as problem:
             self._give_up(problem)
         self.abandon()  # nothing is open any more
@@ -1121,6 +1122,7 @@ class VideoRecorder(_Owner):
 
     def drop(self) -> None:
         """Remove the recording as if it had never been made."""
+        self.enabled = False
         self.abandon()  # first: an ffmpeg that is just starting would make its file anew
         _remove(self.path)
         _remove(self.metadata_path)
@@ -1239,7 +1241,7 @@ def _read_journal(path: str, name: str) -> _Run:
                         [header["t_start"] + float(cell) for cell in cells["t"]], list(map(int, cells["l"])),
                         list(map(float, cells["r"])), cells["type"] if own else ["t"] * len(rows))
     except (ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError, csv.Error) as problem:
-        raise Error(f"{path} is not a journal, a header and then rows of r,l,t: {problem!r}.") from problem
+        raise Error(f"{path} is not a journal, a header and then rows of r,l,t: {problem}.") from problem
     info = {word: list(map(_cell_value, cells[word])) for word in columns[3 + own:]}
     return run._replace(journal=path, info=info)
 
@@ -1387,7 +1389,7 @@ class _Clips:
         self.env, self.stats, self.schedule, self.options = env, stats, schedule, options
         self.base = os.path.join(stats.directory or "", f"{FILE_PREFIX}.video.{infix}")  # the beginning of every path
         self.trigger = options.step_trigger if stats.directory is not None else None
-        self.newest = VideoRecorder(env, enabled=False)  # the video begun last, filming or ended; this one is off
+        self.newest = VideoRecorder(None, enabled=False)  # the video begun last, filming or ended; this one is off
         self.unfinished: List[VideoRecorder] = []   # in the order in which they began
         self.episode_videos: List[VideoRecorder] = []   # begun in the episode under way
         self.videos: List[Tuple[str, str]] = []     # those that are complete: recording and metadata
@@ -1451,9 +1453,9 @@ class _Clips:
     def drop_episode(self) -> None:
         """Remove the videos that began in this episode: it does not count, or `keep_video` does not want them."""
         for clip in self.episode_videos:
+            clip.drop()
             self.unfinished = [other for other in self.unfinished if other is not clip]
             self.videos = [video for video in self.videos if video[0] != clip.path]
-            clip.drop()
         self.episode_videos = []
 
     def list_finished(self, wait: bool) -> List[Tuple[str, str]]:
@@ -1618,8 +1620,9 @@ class _Recording(_Owner):
 
     def close(self) -> None:
         """End the recording, and wait until its files are complete. After an `Error` another call tries again."""
-        self._enter("closed")
-        self.pending_warning = "This monitor is closed and records no more: call start(directory) to record again."
+        if self.phase != "closed":
+            self._enter("closed")
+            self.pending_warning = "This monitor is closed and records no more: call start(directory) to record again."
         if not self.settled:
             self.clips.newest.end()
             self.clips.list_finished(wait=True)

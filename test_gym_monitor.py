@@ -1178,9 +1178,9 @@ def test_a_directory_of_stable_baselines3_is_read(tmp_path, name):
 
 def test_a_directory_that_is_missing_or_holds_no_run_is_an_error_that_names_it(tmp_path):
     (tmp_path / "weights.bin").write_text("precious")
-    for directory in (tmp_path / "missing", tmp_path, tmp_path / "weights.bin"):
-        with pytest.raises(Error, match=directory.name):
-            load_results(str(directory))
+    for path in map(str, (tmp_path / "missing", tmp_path, tmp_path / "weights.bin", tmp_path / "no\0name")):
+        with pytest.raises(Error, match=re.escape(path)):
+            load_results(path)
 
 
 def test_a_video_is_listed_if_its_metadata_say_so_and_its_file_is_whole(run, no_ffmpeg):
@@ -1393,6 +1393,33 @@ def test_ctrl_c_anywhere_in_close_is_put_right_by_closing_again(tmp_path, no_ffm
         assert returns_in(env.directory) == returns_for_gym(env.directory) == returns_of(0, 3, 2)
         assert [frames_of(video) for video, _ in load_results(env.directory)["videos"]] == [4, 4, 1]
         assert env.unwrapped.closed and not env.enabled
+
+
+def test_closing_while_a_frame_is_drawn_leaves_the_video_whole(run, encoder):
+    def draw(step):
+        if step == 2:
+            env.close()  # as a signal handler does where a cluster takes its node back
+        return picture(step)
+
+    env = Monitor(RandomWalk(draw=draw), run, every)
+    play(env)
+    env.close()
+    check_run(run, [], encoder, [2])
+
+
+def test_no_frame_follows_where_ctrl_c_strikes_at_the_end_of_a_video(run, encoder, monkeypatch):
+    def strike(*_):
+        raise KeyboardInterrupt
+
+    env = Monitor(RandomWalk(), run, (0).__eq__, video_length=6)
+    play(env)
+    env.reset()
+    with monkeypatch.context() as now, pytest.raises(KeyboardInterrupt):
+        now.setattr(os, "replace", strike)  # which writes the metadata, after the sixth frame
+        env.step(0)
+    play(env, 2)
+    env.close()
+    check_run(run, env.unwrapped.returns, encoder, [6])
 
 
 def test_sixteen_processes_at_once_in_one_directory_keep_their_own_files(run, no_ffmpeg):
