@@ -2227,9 +2227,12 @@ def _read_curves(dirs: Sequence[str]) -> Tuple[List[_Curve], str]:
     """The curves of all directories, or of those below one that holds no run; and a note of what is left out."""
     curves, notes, directories = [], [], []
     for dir in dirs:
-        found = [place for place, _, names in os.walk(dir)      # no link is followed
-                 if any(_RUN_NAME.match(name) or name.endswith("monitor.csv") for name in names)]
-        found = [dir] if dir in found or not found else sorted(found, key=os.path.getmtime, reverse=True)
+        times = {}
+        for place, _, names in os.walk(dir):        # no link is followed
+            runs = [name for name in names if _RUN_NAME.match(name) or name.endswith("monitor.csv")]
+            if runs:
+                times[place] = max(os.lstat(os.path.join(place, name)).st_mtime for name in runs)
+        found = [dir] if dir in times or not times else sorted(times, key=times.__getitem__, reverse=True)
         if len(found) > _MOST_RUNS:
             notes.append(f"The newest {_MOST_RUNS} of the {len(found)} runs in {dir}.")
         directories += sorted(found[:_MOST_RUNS])
@@ -2275,8 +2278,8 @@ def _page(curves: List[_Curve], folder: Optional[str], note: str = "", refresh: 
                     card["title"] += ", its beginning" * bool(file.read(1))
                 # An event draws a whole screen: what follows its clearing, without what else moves the cursor.
                 card["screens"] = [re.sub(r"(?s)\A.*(?:\x1b\[[23]J|\x1bc)|\r|\x1b\[[0-9;?]*[@-ln-~]", "", str(text))
-                                   for _, _, text in events]
-                card["pace"] = min(1.0, events[-1][0] / len(events))
+                                   for _, _, text in events] or [""]
+                card["pace"] = max(0.0, min(1.0, events[-1][0] / len(events))) if events else 1.0
         except Exception as problem:        # a file may hold anything
             card["trouble"] = getattr(problem, "strerror", None) or str(problem)
     journals = [run.journal for curve in curves for run in curve.runs if run.journal and folder is not None]
@@ -2681,12 +2684,10 @@ def demo(directory: str, episodes: int = 65, seed: int = 1) -> None:
         for left in reversed(range(episodes)):
             fall, steer = habits = [habit + env.random.gauss(0, left / episodes / 2) for habit in best]
             (position, speed), info = monitor.reset()
-            done = False
-            while not done:
+            while "episode" not in info:
                 push = -steer * position.real / 50 - speed.real
                 action = 2 if -speed.imag > fall else 3 if push > 0.2 else 1 if push < -0.2 else 0
-                (position, speed), _, terminated, truncated, info = monitor.step(action)
-                done = terminated or truncated
+                (position, speed), _, _, _, info = monitor.step(action)
             if info["episode"]["r"] > best_return:
                 best, best_return = habits, info["episode"]["r"]
 
