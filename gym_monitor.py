@@ -1115,9 +1115,9 @@ class VideoRecorder(_Owner):
         return True
 
     def abandon(self, why: str = "") -> None:
-        if self._encoder is not None:
-            self._encoder.close()
-        self.ended, self._encoder = self.ended or time.monotonic(), None
+        encoder, self._encoder, self.ended = self._encoder, None, self.ended or time.monotonic()
+        if encoder is not None:
+            encoder.close()  # an interrupt before this leaves a file open, rather than one that is closed in use
         self.settled = True
 
     def drop(self) -> None:
