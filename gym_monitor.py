@@ -890,7 +890,7 @@ class _FFmpegEncoder:
 
     content_type = "video/mp4"
     _process: Any = None  # for `__del__`, if `__init__` failed
-    _ended = 0.0
+    _ended = 0.0  # when its input was closed, by the steady clock
 
     def __init__(self, path: str, fps: float, picture: memoryview) -> None:
         ffmpeg = _find_ffmpeg()
