@@ -2484,8 +2484,8 @@ const backdrop = ({w, width, base, from, to, visible, low, high, layers, X, Y, s
 };
 const curve = ({X, Y, width, name, truth}, {line, rounds, name: row, kind, style}) => {
   const path = (some, key) => some.map(point => `${X(point.x)} ${Y(point[key])}`).join('L'), group = kind === 'group';
-  const bars = some => some.map(({x, low, high}) => `M${X(x)} ${Y(low)}V${Y(high)}`).join('');
-  const range = group ? `M${path(line, 'low')}L${path([...line].reverse(), 'high')}z` : truth ? '' : bars(line);
+  const bars = some => truth ? '' : some.map(({x, low, high}) => `M${X(x)} ${Y(low)}V${Y(high)}`).join('');
+  const range = group ? `M${path(line, 'low')}L${path([...line].reverse(), 'high')}z` : bars(line);
   const diamonds = rounds.map(({x, mean}) => `M${X(x)} ${Y(mean) - 4}l4 4l-4 4l-4-4z`).join('');
   return html`<g class="${kind}" role="img" style="${style}" aria-label="Mean ${name} of ${row}">
     <path class="${group ? 'band' : 'points'}" d="${range}"/><path class="line" d="M${path(line, 'y')}h0"/>
